@@ -1,0 +1,133 @@
+//! What every store must keep, run on each.
+
+use std::{collections::HashSet, sync::Arc};
+
+use super::*;
+
+fn open(directory: &std::path::Path) -> Arc<SledStore> {
+    let options =
+        SledOptions { directory: directory.join("store"), cache_bytes: 1 << 24, minimum_free_bytes: 0 };
+    Arc::new(SledStore::open(&options).unwrap())
+}
+
+fn batch(build: impl FnOnce(&mut Batch)) -> Batch {
+    let mut batch = Batch::new();
+    build(&mut batch);
+    batch
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_happens_whole_or_not_at_all() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    store.commit(batch(|b| _ = b.expect("a", None).put("a", "1").put("b", "2"))).await.unwrap();
+    let refused =
+        store.commit(batch(|b| _ = b.expect("a", Some(b"0".to_vec())).put("b", "3").delete("a"))).await;
+    assert_eq!(refused, Err(StoreError::Conflict { key: b"a".to_vec() }));
+    assert_eq!(store.get(b"a").await.unwrap(), Some(b"1".to_vec()));
+    assert_eq!(store.get(b"b").await.unwrap(), Some(b"2".to_vec()));
+    store.commit(batch(|b| _ = b.expect("a", Some(b"1".to_vec())).delete("a"))).await.unwrap();
+    assert_eq!(store.get(b"a").await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_committed_is_there_after_opening_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let positions =
+        store.commit(batch(|b| _ = b.put("a", "1").append("log/", "x").append("log/", "y"))).await;
+    assert_eq!(positions, Ok(vec![1, 2]));
+    drop(store);
+    let store = open(directory.path());
+    assert_eq!(store.get(b"a").await.unwrap(), Some(b"1".to_vec()));
+    assert_eq!(store.commit(batch(|b| _ = b.append("log/", "z"))).await, Ok(vec![3]));
+    let log = store.scan(b"log/", &log_key(b"log/", 2), 10).await.unwrap();
+    assert_eq!(log, [(log_key(b"log/", 2), b"y".to_vec()), (log_key(b"log/", 3), b"z".to_vec())]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scans_are_sorted_bounded_and_stay_under_their_prefix() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let keys = ["n/b", "n/a", "n/c", "o/a", "m/z"];
+    store.commit(batch(|b| keys.iter().for_each(|key| _ = b.put(*key, *key)))).await.unwrap();
+    let names =
+        |pairs: Pairs| pairs.into_iter().map(|(key, _)| String::from_utf8(key).unwrap()).collect::<Vec<_>>();
+    assert_eq!(names(store.scan(b"n/", b"", 10).await.unwrap()), ["n/a", "n/b", "n/c"]);
+    assert_eq!(names(store.scan(b"n/", b"n/b", 10).await.unwrap()), ["n/b", "n/c"]);
+    assert_eq!(names(store.scan(b"n/", b"", 1).await.unwrap()), ["n/a"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_writers_that_expect_the_same_one_wins_each_round() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let writers = 16;
+    let rounds = 20;
+    let tasks: Vec<_> = (0..writers)
+        .map(|_| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let mut won = Vec::new();
+                while won.len() < rounds {
+                    let current = store.get(b"counter").await.unwrap();
+                    let count =
+                        current.as_ref().map_or(0, |c| String::from_utf8_lossy(c).parse::<usize>().unwrap());
+                    let next = batch(|b| {
+                        b.expect("counter", current)
+                            .put("counter", (count + 1).to_string())
+                            .append("log/", "x");
+                    });
+                    match store.commit(next).await {
+                        Ok(positions) => won.push((count + 1, positions[0])),
+                        Err(StoreError::Conflict { .. }) => {}
+                        Err(other) => panic!("{other}"),
+                    }
+                }
+                won
+            })
+        })
+        .collect();
+    let mut seen = HashSet::new();
+    for task in tasks {
+        for (count, position) in task.await.unwrap() {
+            assert_eq!(count as u64, position, "the log follows the order of the commits");
+            assert!(seen.insert(count));
+        }
+    }
+    assert_eq!(seen.len(), writers * rounds);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_refuses_and_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(open(directory.path()));
+    let options = SledOptions {
+        directory: directory.path().join("store"),
+        cache_bytes: 1 << 24,
+        minimum_free_bytes: u64::MAX,
+    };
+    let store = SledStore::open(&options).unwrap();
+    let refused = store.commit(batch(|b| _ = b.put("a", "1"))).await;
+    assert!(matches!(refused, Err(StoreError::DiskFull { .. })), "{refused:?}");
+    assert_eq!(store.get(b"a").await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_is_named_and_nothing_starts_empty_over_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    store.commit(batch(|b| _ = b.put("a", "1"))).await.unwrap();
+    drop(store);
+    let data = directory.path().join("store/db");
+    let length = std::fs::metadata(&data).unwrap().len();
+    std::fs::write(&data, vec![0x5a; usize::try_from(length).unwrap()]).unwrap();
+    let options = SledOptions {
+        directory: directory.path().join("store"),
+        cache_bytes: 1 << 24,
+        minimum_free_bytes: 0,
+    };
+    let error = SledStore::open(&options).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    assert!(std::fs::read(&data).unwrap().contains(&0x5a));
+}

@@ -1,0 +1,164 @@
+//! The store: a small trait that an embedded and a distributed key-value store can both keep.
+//!
+//! Keys sort the way they are listed. Values are protobuf messages: what they mean is the ledgers' business.
+
+mod overlay;
+mod sled_store;
+
+use std::{fmt::Debug, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use crate::error::{Error, Reason};
+
+pub use sled_store::{SledOptions, SledStore};
+
+/// Keys and values, in the order of the keys.
+pub type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Why the store did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// A key did not have the value that the batch expected; nothing was changed.
+    #[error("another change came first")]
+    Conflict {
+        /// The key.
+        key: Vec<u8>,
+    },
+    /// Another process has the directory.
+    #[error("{path} is in use by process {holder}: stop it first, or choose another `data_dir`")]
+    Locked {
+        /// The directory.
+        path: String,
+        /// Who has it.
+        holder: String,
+    },
+    /// Too little space is left; nothing was changed.
+    #[error("only {free} bytes are free on the disk of {path}, and {needed} must stay free: make room there")]
+    DiskFull {
+        /// The directory.
+        path: String,
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that must stay free.
+        needed: u64,
+    },
+    /// The directory cannot be used.
+    #[error("{path}: {cause}")]
+    Directory {
+        /// The directory.
+        path: String,
+        /// What the system said.
+        cause: String,
+    },
+    /// The store's files are damaged.
+    #[error(
+        "the store in {path} is damaged ({cause}): keep a copy of the directory, restore the latest backup, and start again"
+    )]
+    Damaged {
+        /// The directory.
+        path: String,
+        /// What was found.
+        cause: String,
+    },
+    /// The store failed while it was working; whether the batch was kept shows after a restart.
+    #[error("the store in {path} failed ({cause}): see to the disk, then restart the service")]
+    Failed {
+        /// The directory.
+        path: String,
+        /// What the system said.
+        cause: String,
+    },
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        let message = error.to_string();
+        match error {
+            StoreError::DiskFull { .. } => {
+                Self::new(Reason::DiskFull, message).retry_after(Duration::from_secs(30))
+            }
+            StoreError::Conflict { .. } => Self::new(
+                Reason::StoreUnavailable,
+                "the record is being changed by others all the time: try again",
+            )
+            .retry_after(Duration::from_millis(100)),
+            _ => Self::new(Reason::StoreUnavailable, message).retry_after(Duration::from_secs(5)),
+        }
+    }
+}
+
+/// A set of changes that happen together or not at all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    expect: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    put: Vec<(Vec<u8>, Vec<u8>)>,
+    delete: Vec<Vec<u8>>,
+    append: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Batch {
+    /// Changes nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The batch fails unless `key` has this value (`None`: is absent) when it is applied.
+    pub fn expect(&mut self, key: impl Into<Vec<u8>>, value: Option<Vec<u8>>) -> &mut Self {
+        self.expect.push((key.into(), value));
+        self
+    }
+
+    /// Sets `key` to `value`.
+    pub fn put(&mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> &mut Self {
+        self.put.push((key.into(), value.into()));
+        self
+    }
+
+    /// Removes `key`.
+    pub fn delete(&mut self, key: impl Into<Vec<u8>>) -> &mut Self {
+        self.delete.push(key.into());
+        self
+    }
+
+    /// Adds `value` to the log under `prefix`, at its next position. Positions begin with 1, have no gaps, and follow
+    /// the order in which batches become durable: a reader that has seen one has seen all before it.
+    pub fn append(&mut self, prefix: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> &mut Self {
+        self.append.push((prefix.into(), value.into()));
+        self
+    }
+}
+
+/// A key-value store with atomic, durable commits. Readers see only what is durable.
+#[async_trait]
+pub trait Store: Debug + Send + Sync {
+    /// The value of a key.
+    async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// At most `limit` pairs whose keys begin with `prefix` and are not less than `from`, in the order of the keys.
+    async fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Pairs, StoreError>;
+
+    /// Applies a batch. When this returns, the change is on the disk; the result holds the position of each value
+    /// that was appended, in the batch's order.
+    async fn commit(&self, batch: Batch) -> Result<Vec<u64>, StoreError>;
+}
+
+/// The store as everyone holds it.
+pub type SharedStore = Arc<dyn Store>;
+
+/// The key of a position in a log.
+#[must_use]
+pub fn log_key(prefix: &[u8], position: u64) -> Vec<u8> {
+    [prefix, &position.to_be_bytes()].concat()
+}
+
+/// The position in a log that a key stands for, if it does.
+#[must_use]
+pub fn log_position(prefix: &[u8], key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.strip_prefix(prefix)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod contract;

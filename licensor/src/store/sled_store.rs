@@ -1,0 +1,357 @@
+//! The embedded store: sled, with the care that makes it durable.
+//!
+//! sled acknowledges before a change is on the disk, and its own flush only starts the write-out. So one thread commits:
+//! it takes every batch that waits, applies them as one sled batch, flushes, syncs the database file itself, and only
+//! then answers all of them. Meanwhile readers see the values from before ([`Overlay`]).
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::File,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+    thread,
+};
+
+use async_trait::async_trait;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{Batch, Pairs, Store, StoreError, log_key, log_position, overlay::Overlay};
+use crate::file;
+
+/// Batches that wait for the committer; past it callers wait in line.
+const QUEUE: usize = 1024;
+/// Batches that share one sync at most.
+const GROUP: usize = 512;
+
+/// The file and the key that say that the store has been in use; their content is the version of its format.
+const MARKER_FILE: &str = "format";
+const MARKER_KEY: &[u8] = b"\0format";
+const FORMAT: &[u8] = b"1\n";
+
+/// How to open the store.
+#[derive(Debug, Clone)]
+pub struct SledOptions {
+    /// Its directory; made if absent.
+    pub directory: PathBuf,
+    /// Bytes of memory for the page cache.
+    pub cache_bytes: u64,
+    /// Bytes that must stay free on the disk; below it commits are refused.
+    pub minimum_free_bytes: u64,
+}
+
+/// The store on one machine.
+#[derive(Debug)]
+pub struct SledStore {
+    shared: Arc<Shared>,
+    queue: mpsc::Sender<Request>,
+    failure: watch::Receiver<Option<StoreError>>,
+    committer: Option<thread::JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    database: sled::Db,
+    overlay: RwLock<Overlay>,
+}
+
+#[derive(Debug)]
+struct Request {
+    batch: Batch,
+    answer: oneshot::Sender<Result<Vec<u64>, StoreError>>,
+}
+
+impl SledStore {
+    /// Opens the store. The caller holds the lock of the data directory: two processes on one sled directory damage it.
+    ///
+    /// # Errors
+    /// [`StoreError::Directory`] if the directory cannot be used, [`StoreError::Damaged`] if what is in it is not whole.
+    pub fn open(options: &SledOptions) -> Result<Self, StoreError> {
+        let path = &options.directory;
+        let unusable = |cause: String| StoreError::Directory { path: path.display().to_string(), cause };
+        file::create_directory(path, 0o700).map_err(|error| unusable(error.to_string()))?;
+        let config = sled::Config::new().path(path).cache_capacity(options.cache_bytes).flush_every_ms(None);
+        // sled panics on some kinds of damage.
+        let database = catch_unwind(AssertUnwindSafe(|| config.open()))
+            .map_err(|_| StoreError::Damaged {
+                path: path.display().to_string(),
+                cause: "unreadable".into(),
+            })?
+            .map_err(|error| match error {
+                sled::Error::Io(error) => unusable(error.to_string()),
+                other => StoreError::Damaged { path: path.display().to_string(), cause: other.to_string() },
+            })?;
+        // sled never syncs its configuration, nor the names of its files.
+        let sync = || -> std::io::Result<File> {
+            File::open(path.join("conf"))?.sync_all()?;
+            file::sync_directory(path)?;
+            if let Some(parent) = path.parent() {
+                file::sync_directory(parent)?;
+            }
+            let data = File::options().read(true).write(true).open(path.join("db"))?;
+            data.sync_all()?;
+            Ok(data)
+        };
+        let data = sync().map_err(|error| unusable(error.to_string()))?;
+        mark(path, &database)?;
+        let shared = Arc::new(Shared { database, overlay: RwLock::default() });
+        let (queue, requests) = mpsc::channel(QUEUE);
+        let (failed, failure) = watch::channel(None);
+        let committer = Committer {
+            shared: Arc::clone(&shared),
+            data,
+            directory: path.clone(),
+            minimum_free_bytes: options.minimum_free_bytes,
+            positions: HashMap::new(),
+            failed,
+        };
+        let committer = thread::Builder::new()
+            .name("committer".into())
+            .spawn(move || committer.run(requests))
+            .map_err(|error| unusable(error.to_string()))?;
+        Ok(Self { shared, queue, failure, committer: Some(committer) })
+    }
+
+    /// Waits until the store fails for good; the process should then end, so that it is started anew.
+    pub fn failure(&self) -> impl Future<Output = StoreError> + Send + 'static {
+        let mut failure = self.failure.clone();
+        async move {
+            let error = failure.wait_for(Option::is_some).await.ok().and_then(|failure| failure.clone());
+            match error {
+                Some(error) => error,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    fn failed(&self, cause: &str) -> StoreError {
+        self.failure
+            .borrow()
+            .clone()
+            .unwrap_or_else(|| StoreError::Failed { path: "the data directory".into(), cause: cause.into() })
+    }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        // Closing the queue ends the committer after what waits; sled's files are closed when this returns.
+        let (closed, _) = mpsc::channel(1);
+        self.queue = closed;
+        if let Some(committer) = self.committer.take() {
+            let _ = committer.join();
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SledStore {
+    async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        // The guard is held across both reads: the committer shows the former values before it changes any.
+        let overlay = self.shared.overlay.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(former) = overlay.get(key) {
+            return Ok(former.clone());
+        }
+        let value = self.shared.database.get(key).map_err(|error| self.failed(&error.to_string()))?;
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    async fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Pairs, StoreError> {
+        let overlay = self.shared.overlay.read().unwrap_or_else(PoisonError::into_inner);
+        let stored = self
+            .shared
+            .database
+            .range(from.max(prefix)..)
+            .map(|pair| pair.map(|(key, value)| (key.to_vec(), value.to_vec())))
+            .take_while(|pair| pair.as_ref().map_or(true, |(key, _)| key.starts_with(prefix)));
+        overlay.merge(prefix, from, limit, stored).map_err(|error| self.failed(&error.to_string()))
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Vec<u64>, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.queue
+            .send(Request { batch, answer })
+            .await
+            .map_err(|_| self.failed("the committer has stopped"))?;
+        answered.await.map_err(|_| self.failed("the committer has stopped"))?
+    }
+}
+
+/// Tells a store that has been in use from a new one: sled starts empty where it finds nothing that it can read.
+fn mark(path: &Path, database: &sled::Db) -> Result<(), StoreError> {
+    let name = || path.display().to_string();
+    let failed = |cause: String| StoreError::Directory { path: name(), cause };
+    let marker = path.join(MARKER_FILE);
+    let used = database.contains_key(MARKER_KEY).map_err(|error| failed(error.to_string()))?;
+    match (marker.exists(), used) {
+        (true, true) => Ok(()),
+        (true, false) => {
+            Err(StoreError::Damaged { path: name(), cause: "its records are gone or unreadable".into() })
+        }
+        (false, _) => {
+            database.insert(MARKER_KEY, FORMAT).map_err(|error| failed(error.to_string()))?;
+            database.flush().map_err(|error| failed(error.to_string()))?;
+            File::open(path.join("db"))
+                .and_then(|data| data.sync_all())
+                .and_then(|()| file::write_durably(&marker, FORMAT, file::PRIVATE))
+                .map_err(|error| failed(error.to_string()))
+        }
+    }
+}
+
+struct Committer {
+    shared: Arc<Shared>,
+    data: File,
+    directory: PathBuf,
+    minimum_free_bytes: u64,
+    positions: HashMap<Vec<u8>, u64>,
+    failed: watch::Sender<Option<StoreError>>,
+}
+
+/// What a group of batches does together.
+#[derive(Default)]
+struct Group {
+    changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    former: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+}
+
+impl Committer {
+    fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        let mut waiting = Vec::new();
+        while requests.blocking_recv_many(&mut waiting, GROUP) > 0 {
+            if let Err(error) = self.commit(std::mem::take(&mut waiting)) {
+                tracing::error!(%error, "the store failed; nothing more is kept until a restart");
+                self.failed.send_replace(Some(error));
+                return;
+            }
+        }
+    }
+
+    /// Commits what can be; an error means that the store is not to be trusted any more.
+    fn commit(&mut self, requests: Vec<Request>) -> Result<(), StoreError> {
+        if let Err(full) = self.check_space() {
+            for request in requests {
+                let _ = request.answer.send(Err(full.clone()));
+            }
+            return Ok(());
+        }
+        let mut group = Group::default();
+        let mut answers = Vec::with_capacity(requests.len());
+        let mut outcome = Ok(());
+        for Request { batch, answer } in requests {
+            let result = if outcome.is_ok() {
+                self.stage(&mut group, batch)
+            } else {
+                outcome.clone().map(|()| vec![])
+            };
+            if let Err(error @ StoreError::Failed { .. }) = &result {
+                outcome = Err(error.clone());
+            }
+            answers.push((answer, result));
+        }
+        let written = outcome.and_then(|()| self.write(group));
+        for (answer, result) in answers {
+            let _ = answer.send(written.clone().and(result));
+        }
+        written
+    }
+
+    /// Adds a batch to the group, or says which expectation fails.
+    fn stage(&mut self, group: &mut Group, batch: Batch) -> Result<Vec<u64>, StoreError> {
+        for (key, expected) in &batch.expect {
+            let current = match group.changes.get(key) {
+                Some(staged) => staged.clone(),
+                None => self.stored(key)?,
+            };
+            if current != *expected {
+                return Err(StoreError::Conflict { key: key.clone() });
+            }
+        }
+        for (key, value) in batch.put {
+            self.change(group, key, Some(value))?;
+        }
+        for key in batch.delete {
+            self.change(group, key, None)?;
+        }
+        let mut positions = Vec::with_capacity(batch.append.len());
+        for (prefix, value) in batch.append {
+            let position = self.next_position(&prefix)?;
+            let key = log_key(&prefix, position);
+            group.former.insert(key.clone(), None);
+            group.changes.insert(key, Some(value));
+            positions.push(position);
+        }
+        Ok(positions)
+    }
+
+    fn change(&self, group: &mut Group, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<(), StoreError> {
+        if !group.former.contains_key(&key) {
+            let stored = self.stored(&key)?;
+            group.former.insert(key.clone(), stored);
+        }
+        group.changes.insert(key, value);
+        Ok(())
+    }
+
+    fn stored(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let value = self.shared.database.get(key).map_err(|error| self.failure(&error.to_string()))?;
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    fn next_position(&mut self, prefix: &[u8]) -> Result<u64, StoreError> {
+        let last = match self.positions.get(prefix) {
+            Some(last) => *last,
+            None => match self.shared.database.scan_prefix(prefix).next_back() {
+                Some(Ok((key, _))) => log_position(prefix, &key).unwrap_or_default(),
+                Some(Err(error)) => return Err(self.failure(&error.to_string())),
+                None => 0,
+            },
+        };
+        self.positions.insert(prefix.to_vec(), last + 1);
+        Ok(last + 1)
+    }
+
+    fn write(&self, group: Group) -> Result<(), StoreError> {
+        if group.changes.is_empty() {
+            return Ok(());
+        }
+        let mut batch = sled::Batch::default();
+        for (key, value) in group.changes {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        self.shared.overlay.write().unwrap_or_else(PoisonError::into_inner).show(group.former);
+        let written = catch_unwind(AssertUnwindSafe(|| -> Result<(), String> {
+            self.shared.database.apply_batch(batch).map_err(|error| error.to_string())?;
+            self.shared.database.flush().map_err(|error| error.to_string())?;
+            self.data.sync_data().map_err(|error| error.to_string())
+        }))
+        .unwrap_or_else(|_| Err("sled panicked".into()));
+        // After a failure readers go on seeing the values from before: they are what is surely on the disk.
+        written.map_err(|cause| self.failure(&cause))?;
+        self.shared.overlay.write().unwrap_or_else(PoisonError::into_inner).clear();
+        Ok(())
+    }
+
+    fn check_space(&self) -> Result<(), StoreError> {
+        let free = free_bytes(&self.directory).map_err(|error| self.failure(&error.to_string()))?;
+        if free < self.minimum_free_bytes {
+            return Err(StoreError::DiskFull {
+                path: self.directory.display().to_string(),
+                free,
+                needed: self.minimum_free_bytes,
+            });
+        }
+        Ok(())
+    }
+
+    fn failure(&self, cause: &str) -> StoreError {
+        StoreError::Failed { path: self.directory.display().to_string(), cause: cause.to_owned() }
+    }
+}
+
+fn free_bytes(directory: &Path) -> std::io::Result<u64> {
+    let status = rustix::fs::statvfs(directory)?;
+    Ok(status.f_bavail.saturating_mul(status.f_frsize))
+}

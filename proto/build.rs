@@ -1,0 +1,23 @@
+//! Compiles the protos with protox, which needs no protoc.
+
+use std::{env, fs, path::PathBuf};
+
+use prost::Message;
+
+const FILES: &[&str] = &[
+    "licensor/certification/v1/certification.proto",
+    "licensor/certification/v1/admin.proto",
+    "licensor/licensing/v1/licensing.proto",
+    "licensor/licensing/v1/status.proto",
+    "licensor/licensing/v1/admin.proto",
+    "licensor/event/v1/event.proto",
+];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo:rerun-if-changed=licensor");
+    let descriptors = protox::compile(FILES, ["."])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure().compile_fds(descriptors)?;
+    Ok(())
+}

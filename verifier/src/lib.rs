@@ -1,0 +1,13 @@
+//! Offline verification of licensor certificates and of the licences signed with them.
+//!
+//! Everything here is a pure function of its arguments: no network, no file, and no clock (`now` is an argument), so
+//! that a client can embed it anywhere and a test can stand at any instant.
+
+pub mod certificate;
+pub mod chain;
+pub mod license;
+pub mod oid;
+
+pub use certificate::Certificate;
+pub use chain::{ChainError, verify_licensor_chain};
+pub use license::{License, LicenseClaims, LicenseError, verify_license};

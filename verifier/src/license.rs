@@ -1,0 +1,211 @@
+//! Licences: compact JWS (RFC 7515) that carry the licensor's chain in `x5c`.
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, UnparsedPublicKey, VerificationAlgorithm,
+};
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine};
+use serde::{Deserialize, Serialize};
+
+use crate::{Certificate, ChainError, verify_licensor_chain};
+
+/// `typ` of a licence.
+pub const LICENSE_TYPE: &str = "license+jwt";
+
+const OID_EC: &str = "1.2.840.10045.2.1";
+const OID_P256: &str = "1.2.840.10045.3.1.7";
+const OID_P384: &str = "1.3.132.0.34";
+const OID_ED25519: &str = "1.3.101.112";
+
+/// JOSE header of a licence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LicenseHeader {
+    /// Signature algorithm (RFC 7518, RFC 8037): follows from the licensor's key.
+    pub alg: String,
+    /// Always [`LICENSE_TYPE`].
+    pub typ: String,
+    /// Licensor certificate and every issuer below the anchor: DER in standard base64.
+    pub x5c: Vec<String>,
+}
+
+/// Claims of a licence (RFC 7519); times are seconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LicenseClaims {
+    /// SPIFFE ID of the licensing server.
+    pub iss: String,
+    /// Who may use the licence.
+    pub sub: String,
+    /// Its identifier.
+    pub jti: String,
+    /// When it was issued.
+    pub iat: i64,
+    /// First instant of its validity.
+    pub nbf: i64,
+    /// First instant after its validity.
+    pub exp: i64,
+    /// What it allows.
+    pub license: License,
+}
+
+/// What a licence allows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct License {
+    /// Vendor of the module.
+    pub vendor: String,
+    /// The module.
+    pub module: String,
+    /// The organisation that owns it.
+    pub owner: String,
+    /// The owner's serial number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial_number: Option<String>,
+    /// Seconds for which it was leased.
+    pub lease: i64,
+    /// Seats that it takes.
+    pub seats: u32,
+    /// What may be used of the module.
+    #[serde(default)]
+    pub features: Vec<String>,
+}
+
+/// Why a licence is not valid.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LicenseError {
+    /// It is no compact JWS with the members that a licence has.
+    #[error("not a licence: {0}")]
+    Malformed(&'static str),
+    /// `alg` does not fit the licensor's key.
+    #[error("the licence names the algorithm {found}, but the licensor's key takes {expected}")]
+    WrongAlgorithm {
+        /// `alg` of the header.
+        found: String,
+        /// What the key takes.
+        expected: &'static str,
+    },
+    /// The licensor's key has no JWS algorithm.
+    #[error("the licensor's key is of a kind that no licence is signed with")]
+    KeyNotAccepted,
+    /// The licensor's certificate was not acceptable when the licence was issued.
+    #[error("the licensor's certificate is not acceptable at the time of issue")]
+    Chain(#[from] ChainError),
+    /// The signature is not the licensor's.
+    #[error("the signature does not match")]
+    BadSignature,
+    /// `iss` is not the SPIFFE ID of the certificate.
+    #[error("the licence says that {claimed} issued it, but {certified} signed it")]
+    WrongIssuer {
+        /// `iss`.
+        claimed: String,
+        /// SPIFFE ID of the certificate.
+        certified: String,
+    },
+    /// It outlives the licensor's certificate.
+    #[error("the licence lasts until {exp}, but the licensor's certificate only until {not_after}")]
+    OutlivesLicensor {
+        /// `exp`.
+        exp: i64,
+        /// notAfter.
+        not_after: i64,
+    },
+    /// `nbf` lies ahead.
+    #[error("the licence is not valid before {nbf} (seconds since 1970)")]
+    NotYetValid {
+        /// `nbf`.
+        nbf: i64,
+    },
+    /// `exp` has passed.
+    #[error("the licence expired at {exp} (seconds since 1970)")]
+    Expired {
+        /// `exp`.
+        exp: i64,
+    },
+}
+
+/// The JWS algorithm of a certificate's key, if licences can be signed with it.
+#[must_use]
+pub fn jws_algorithm(certificate: &Certificate) -> Option<&'static str> {
+    algorithm(certificate).map(|(name, _)| name)
+}
+
+fn algorithm(certificate: &Certificate) -> Option<(&'static str, &'static dyn VerificationAlgorithm)> {
+    match (certificate.key_algorithm.0.as_str(), certificate.key_algorithm.1.as_deref()) {
+        (OID_EC, Some(OID_P256)) => Some(("ES256", &ECDSA_P256_SHA256_FIXED)),
+        (OID_EC, Some(OID_P384)) => Some(("ES384", &ECDSA_P384_SHA384_FIXED)),
+        (OID_ED25519, _) => Some(("EdDSA", &ED25519)),
+        _ => None,
+    }
+}
+
+/// Verifies a licence against trust anchors (DER) at `now`, with `leeway` for the clocks of this machine and the
+/// issuer (both in seconds), and returns its claims. Revocation is not known offline and not checked here.
+///
+/// # Errors
+/// [`LicenseError`] with the first thing that is wrong.
+pub fn verify_license(
+    jws: &str,
+    anchors: &[Vec<u8>],
+    now: i64,
+    leeway: i64,
+) -> Result<LicenseClaims, LicenseError> {
+    let mut parts = jws.trim().split('.');
+    let (Some(header), Some(payload), Some(signature), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(LicenseError::Malformed("a licence has three parts"));
+    };
+    let signed_length = header.len() + 1 + payload.len();
+    let header: LicenseHeader = decode_json(header, "its header")?;
+    if header.typ != LICENSE_TYPE {
+        return Err(LicenseError::Malformed("its type is not license+jwt"));
+    }
+    let chain = header
+        .x5c
+        .iter()
+        .map(|der| BASE64_STANDARD.decode(der))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| LicenseError::Malformed("x5c is not base64"))?;
+    let [leaf, issuers @ ..] = chain.as_slice() else {
+        return Err(LicenseError::Malformed("x5c is empty"));
+    };
+    let claims: LicenseClaims = decode_json(payload, "its claims")?;
+    let licensor = verify_licensor_chain(leaf, issuers, anchors, claims.iat)?;
+    let (expected, verification) = algorithm(&licensor).ok_or(LicenseError::KeyNotAccepted)?;
+    if header.alg != expected {
+        return Err(LicenseError::WrongAlgorithm { found: header.alg, expected });
+    }
+    let signature = BASE64_URL_SAFE_NO_PAD
+        .decode(signature)
+        .map_err(|_| LicenseError::Malformed("its signature is not base64url"))?;
+    UnparsedPublicKey::new(verification, &licensor.public_key)
+        .verify(&jws.trim().as_bytes()[..signed_length], &signature)
+        .map_err(|_| LicenseError::BadSignature)?;
+    check_claims(&claims, &licensor, now, leeway)?;
+    Ok(claims)
+}
+
+fn check_claims(
+    claims: &LicenseClaims,
+    licensor: &Certificate,
+    now: i64,
+    leeway: i64,
+) -> Result<(), LicenseError> {
+    let certified = licensor.spiffe_id.clone().unwrap_or_default();
+    if claims.iss != certified {
+        return Err(LicenseError::WrongIssuer { claimed: claims.iss.clone(), certified });
+    }
+    if claims.exp > licensor.not_after {
+        return Err(LicenseError::OutlivesLicensor { exp: claims.exp, not_after: licensor.not_after });
+    }
+    if now.saturating_add(leeway) < claims.nbf {
+        return Err(LicenseError::NotYetValid { nbf: claims.nbf });
+    }
+    if now.saturating_sub(leeway) >= claims.exp {
+        return Err(LicenseError::Expired { exp: claims.exp });
+    }
+    Ok(())
+}
+
+fn decode_json<T: for<'de> Deserialize<'de>>(part: &str, what: &'static str) -> Result<T, LicenseError> {
+    let octets = BASE64_URL_SAFE_NO_PAD.decode(part).map_err(|_| LicenseError::Malformed(what))?;
+    serde_json::from_slice(&octets).map_err(|_| LicenseError::Malformed(what))
+}
