@@ -1,9 +1,18 @@
 //! What both services need to live with a licensor certificate, and nothing else.
-#![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod admin;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod data_dir;
 pub mod error;
+pub mod event;
+pub mod expiry;
 pub mod file;
 pub mod key;
+pub mod ops;
+pub mod page;
+pub mod serve;
 pub mod store;
+pub mod telemetry;
+pub mod tls;

@@ -1,0 +1,119 @@
+//! The admin socket: only the local administrator gets through.
+
+use std::{
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use hyper_util::rt::TokioIo;
+use tokio::net::{UnixListener, UnixStream};
+use tonic::{
+    Extensions, Request, Status,
+    transport::{Channel, Endpoint, Uri, server::UdsConnectInfo},
+};
+
+use crate::{
+    config::Admin,
+    error::{Error, Reason, Result},
+};
+
+/// Who may use the socket: root, the user that the service runs as, and those of `admin.uids`.
+#[derive(Debug, Clone)]
+pub struct Administrators {
+    uids: Arc<[u32]>,
+}
+
+impl Administrators {
+    /// Those whom the configuration names, root, and this process's own user.
+    #[must_use]
+    pub fn new(configured: &[u32]) -> Self {
+        let own = rustix::process::geteuid().as_raw();
+        Self { uids: configured.iter().copied().chain([0, own]).collect() }
+    }
+
+    /// Lets a caller through, or refuses.
+    ///
+    /// # Errors
+    /// PERMISSION_DENIED with `NOT_LOCAL_ADMINISTRATOR`.
+    pub fn check(&self, request: Request<()>) -> Result<Request<()>, Status> {
+        match caller(request.extensions()) {
+            Some(uid) if self.uids.contains(&uid) => Ok(request),
+            uid => Err(not_administrator(uid).into()),
+        }
+    }
+}
+
+fn not_administrator(uid: Option<u32>) -> Error {
+    let who = uid.map_or_else(|| "an unknown user".to_owned(), |uid| format!("uid {uid}"));
+    Error::new(
+        Reason::NotLocalAdministrator,
+        format!(
+            "{who} is not a local administrator: run this as root or as the service's user, or add the uid to `admin.uids`"
+        ),
+    )
+}
+
+fn caller(extensions: &Extensions) -> Option<u32> {
+    extensions.get::<UdsConnectInfo>()?.peer_cred.map(|credentials| credentials.uid())
+}
+
+/// The caller as events name it: `uid:N`.
+#[must_use]
+pub fn caller_name(extensions: &Extensions) -> String {
+    caller(extensions).map_or_else(|| "service".to_owned(), |uid| format!("uid:{uid}"))
+}
+
+/// Where the socket is.
+#[must_use]
+pub fn socket_path(admin: &Admin, data_dir: &Path) -> PathBuf {
+    admin.socket.clone().unwrap_or_else(|| data_dir.join("admin.sock"))
+}
+
+/// Listens on the socket. It is the owner's alone (0600); only where the configuration names other uids can others
+/// connect (0666), and then each caller's uid decides.
+///
+/// # Errors
+/// What the file system says, with the path. The caller holds the data directory, so a socket that is there is stale.
+pub fn listen(path: &Path, admin: &Admin) -> io::Result<UnixListener> {
+    let explain = |error: io::Error| {
+        io::Error::new(error.kind(), format!("admin socket {} (`admin.socket`): {error}", path.display()))
+    };
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(explain(error)),
+        _ => {}
+    }
+    let mode = if admin.uids.is_empty() { 0o600 } else { 0o666 };
+    // Bound under the umask of the process, which lets nobody else in; opened up only then.
+    let listener = UnixListener::bind(path).map_err(explain)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(explain)?;
+    Ok(listener)
+}
+
+/// Connects to the service behind the socket.
+///
+/// # Errors
+/// `NOT_LOCAL_ADMINISTRATOR` if the socket does not let this user in, `SERVICE_UNREACHABLE` if nobody listens.
+pub async fn connect(path: &Path) -> Result<Channel> {
+    let path = path.to_owned();
+    // A first connection tells what is wrong better than a channel does.
+    UnixStream::connect(&path).await.map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => not_administrator(Some(rustix::process::geteuid().as_raw())),
+        _ => Error::new(
+            Reason::ServiceUnreachable,
+            format!("no service answers at {} ({error}): start it with `serve`, or name its configuration with --config", path.display()),
+        ),
+    })?;
+    Endpoint::from_static("http://admin.socket")
+        .connect_timeout(Duration::from_secs(10))
+        .connect_with_connector(tower::service_fn(move |_: Uri| {
+            let path = path.clone();
+            async move { UnixStream::connect(path).await.map(TokioIo::new) }
+        }))
+        .await
+        .map_err(|error| {
+            Error::new(Reason::ServiceUnreachable, format!("the service does not answer: {error}"))
+        })
+}

@@ -1,0 +1,169 @@
+//! What both command lines share: output for people and programs, errors and exit codes.
+
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+use crate::{config::ConfigError, error::Error};
+
+/// Form of the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Table,
+    /// One JSON value, for programs.
+    Json,
+}
+
+/// Why a command ended without doing its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The service, or a rule of the product, refused.
+    #[error(transparent)]
+    Refused(#[from] Error),
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Configuration(#[from] ConfigError),
+    /// Something else failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Failure {
+    /// Anything else, with everything that caused it.
+    pub fn other(error: impl Into<anyhow::Error>) -> Self {
+        Self::Failed(format!("{:#}", error.into()))
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Configuration(_) => 64,
+            _ => 1,
+        }
+    }
+}
+
+impl From<tonic::Status> for Failure {
+    fn from(status: tonic::Status) -> Self {
+        Self::Refused(status.into())
+    }
+}
+
+/// Prints a failure to standard error, and says with what code to exit.
+pub fn report(failure: &Failure, output: Output) -> ExitCode {
+    let mut stderr = io::stderr().lock();
+    let (reason, metadata) = match failure {
+        Failure::Refused(error) => (Some(error.reason), error.metadata.as_slice()),
+        Failure::Configuration(_) | Failure::Failed(_) => (None, [].as_slice()),
+    };
+    // Nobody is left to tell if standard error is gone.
+    let _ = match output {
+        Output::Json => {
+            let metadata: serde_json::Map<String, Value> =
+                metadata.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+            let reason = reason.map(crate::error::Reason::as_str);
+            writeln!(
+                stderr,
+                "{}",
+                json!({ "error": failure.to_string(), "reason": reason, "metadata": metadata })
+            )
+        }
+        Output::Table => writeln!(stderr, "error: {failure}").and_then(|()| match reason {
+            Some(reason) => writeln!(stderr, "reason: {reason}"),
+            None => Ok(()),
+        }),
+    };
+    ExitCode::from(failure.exit_code())
+}
+
+/// Prints to standard output; a reader that closed the pipe has seen enough.
+///
+/// # Errors
+/// [`Failure::Failed`] if standard output cannot be written for any other reason.
+pub fn print(text: impl Display) -> Result<(), Failure> {
+    match writeln!(io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::Failed(format!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints one JSON value.
+///
+/// # Errors
+/// As for [`print`].
+pub fn print_json(value: &Value) -> Result<(), Failure> {
+    print(format!("{value:#}"))
+}
+
+/// A list of objects as a table of the named keys, or as JSON.
+///
+/// # Errors
+/// As for [`print`].
+pub fn print_list(output: Output, columns: &[&str], rows: &[Value]) -> Result<(), Failure> {
+    if output == Output::Json {
+        return print_json(&json!(rows));
+    }
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(columns.iter().map(|column| column.replace('_', " ").to_uppercase()));
+    for row in rows {
+        table.add_row(columns.iter().map(|column| cell(&row[*column])));
+    }
+    print(table.trim_fmt())
+}
+
+/// One object as lines of `key: value`, or as JSON.
+///
+/// # Errors
+/// As for [`print`].
+pub fn print_object(output: Output, value: &Value) -> Result<(), Failure> {
+    if output == Output::Json {
+        return print_json(value);
+    }
+    let mut lines = Vec::new();
+    flatten("", value, &mut lines);
+    let width = lines.iter().map(|(key, _)| key.len()).max().unwrap_or_default();
+    let text: Vec<_> = lines.into_iter().map(|(key, value)| format!("{key:width$}  {value}")).collect();
+    print(text.join("\n"))
+}
+
+fn flatten(prefix: &str, value: &Value, lines: &mut Vec<(String, String)>) {
+    let Value::Object(fields) = value else { return };
+    for (key, value) in fields {
+        let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            Value::Object(_) => flatten(&name, value, lines),
+            other => lines.push((name, cell(other))),
+        }
+    }
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".into(),
+        Value::String(text) if text.is_empty() => "-".into(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+/// An instant as JSON shows it; null if absent.
+#[must_use]
+pub fn instant(time: Option<prost_types::Timestamp>) -> Value {
+    crate::clock::from_timestamp(time).map_or(Value::Null, |time| json!(crate::clock::rfc3339(time)))
+}
+
+/// Text as JSON shows it; null if empty.
+#[must_use]
+pub fn text(text: &str) -> Value {
+    if text.is_empty() { Value::Null } else { json!(text) }
+}

@@ -1,0 +1,119 @@
+//! The catalogue of events: id, name, severity and message of each kind.
+
+/// How bad an event is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// For the record.
+    Info,
+    /// Somebody should act.
+    Warning,
+    /// Somebody must act.
+    Error,
+}
+
+impl Severity {
+    /// Name in lower case.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $variant:ident = $id:literal, $name:literal, $severity:ident, $message:literal;)*) => {
+        /// Kinds of events. Ids and names are a promise to users; messages are in English, with `{argument}`s.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum EventKind { $($(#[$doc])* $variant,)* }
+
+        impl EventKind {
+            /// Every kind.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// Its number.
+            #[must_use]
+            pub fn id(self) -> u32 { match self { $(Self::$variant => $id,)* } }
+
+            /// Its name, also the key of its message.
+            #[must_use]
+            pub fn name(self) -> &'static str { match self { $(Self::$variant => $name,)* } }
+
+            /// How bad it is.
+            #[must_use]
+            pub fn severity(self) -> Severity { match self { $(Self::$variant => Severity::$severity,)* } }
+
+            fn template(self) -> &'static str { match self { $(Self::$variant => $message,)* } }
+        }
+    };
+}
+
+kinds! {
+    /// Thirty days are left.
+    LicensorCertExpiresInOneMonth = 16, "LicensorCertExpiresInOneMonthEvent", Warning,
+        "The licensor certificate of {holder} expires on {not_after}, in a month or less. The service works normally.";
+    /// Seven days are left.
+    LicensorCertExpiresInOneWeek = 17, "LicensorCertExpiresInOneWeekEvent", Warning,
+        "The licensor certificate of {holder} expires on {not_after}, in a week or less. The service works normally.";
+    /// Nothing is left.
+    LicensorCertExpired = 18, "LicensorCertExpiredEvent", Error,
+        "The licensor certificate of {holder} expired on {not_after}. The service is disabled until it is renewed.";
+    /// A licensing server has its first certificate from this root.
+    NodeEnrolled = 100, "NodeEnrolledEvent", Info, "{holder} was enrolled; its certificate is valid until {not_after}.";
+    /// A certificate has a successor.
+    CertificateRenewed = 101, "CertificateRenewedEvent", Info,
+        "The licensor certificate of {holder} was renewed; the new one is valid until {not_after}.";
+    /// An attempt to renew failed.
+    RenewalFailed = 102, "RenewalFailedEvent", Warning,
+        "The licensor certificate of {holder} could not be renewed: {problem}";
+    /// The service issues again.
+    ServiceEnabled = 103, "ServiceEnabledEvent", Info, "{holder} issues licences.";
+    /// The service does not issue.
+    ServiceDisabled = 104, "ServiceDisabledEvent", Error, "{holder} does not issue licences: {problem}";
+    /// The clock is not where it should be.
+    ClockJumped = 105, "ClockJumpedEvent", Warning,
+        "The clock of this machine jumped by {seconds} seconds, or the machine was suspended.";
+    /// An administrator made a token.
+    TokenCreated = 106, "TokenCreatedEvent", Info, "An enrolment token for {holder} was made.";
+    /// An administrator revoked a token.
+    TokenRevoked = 107, "TokenRevokedEvent", Info, "The enrolment token for {holder} was revoked.";
+    /// Somebody tried a used token with another key.
+    TokenMisused = 108, "TokenMisusedEvent", Error,
+        "The enrolment token for {holder} was tried again with another key: it may have been stolen.";
+    /// A root was made.
+    AuthorityCreated = 109, "AuthorityCreatedEvent", Info, "The authority {holder} was made; it is valid until {not_after}.";
+}
+
+impl EventKind {
+    /// The kind with this number.
+    #[must_use]
+    pub fn from_id(id: u32) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.id() == id)
+    }
+
+    /// The message in English.
+    pub fn message<'a>(self, arguments: impl Iterator<Item = (&'a String, &'a String)>) -> String {
+        arguments.fold(self.template().to_owned(), |text, (name, value)| {
+            text.replace(&format!("{{{name}}}"), value)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_and_names_are_unique_and_names_end_in_event() {
+        let ids: HashSet<_> = EventKind::ALL.iter().map(|kind| kind.id()).collect();
+        let names: HashSet<_> = EventKind::ALL.iter().map(|kind| kind.name()).collect();
+        assert_eq!(ids.len(), EventKind::ALL.len());
+        assert_eq!(names.len(), EventKind::ALL.len());
+        assert!(names.iter().all(|name| name.ends_with("Event")));
+    }
+}

@@ -1,0 +1,327 @@
+//! The durable log of events: appended to in the commit of the change that an event tells of.
+
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+
+use prost::Message;
+use prost_types::Timestamp;
+use tokio::sync::watch;
+
+use super::{EventKind, Severity};
+use crate::{
+    clock::{SharedClock, from_timestamp, rfc3339, timestamp},
+    error::Result,
+    store::{Batch, SharedStore, StoreError, log_key, log_position},
+    telemetry::Metrics,
+};
+
+const LOG: &[u8] = b"event/";
+const ENDED: &[u8] = b"event-ended/";
+/// Events read from the store at once.
+const PAGE: usize = 256;
+
+/// An event that is about to be raised.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// What kind.
+    pub kind: EventKind,
+    /// Serial number of the certificate that it is about; may be empty.
+    pub serial: String,
+    /// Licensing server that it is about; may be empty.
+    pub node: String,
+    /// Who caused it; `service` if nobody did.
+    pub activated_by: String,
+    /// Arguments of its message.
+    pub arguments: BTreeMap<String, String>,
+    /// What the event holds for: it is active until [`EventLog::end`] is told the same. Empty: it ends at once.
+    pub topic: String,
+}
+
+impl Event {
+    /// An event with nothing but its kind.
+    #[must_use]
+    pub fn new(kind: EventKind) -> Self {
+        Self {
+            kind,
+            serial: String::new(),
+            node: String::new(),
+            activated_by: "service".into(),
+            arguments: BTreeMap::new(),
+            topic: String::new(),
+        }
+    }
+
+    /// About this certificate of this node, or of the authority if `node` is empty.
+    #[must_use]
+    pub fn about(mut self, serial: &str, node: &str) -> Self {
+        serial.clone_into(&mut self.serial);
+        node.clone_into(&mut self.node);
+        if !node.is_empty() {
+            self = self.argument("holder", node);
+        }
+        self
+    }
+
+    /// Caused by.
+    #[must_use]
+    pub fn by(mut self, whom: &str) -> Self {
+        whom.clone_into(&mut self.activated_by);
+        self
+    }
+
+    /// An argument of the message.
+    #[must_use]
+    pub fn argument(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.arguments.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The end of validity, as an argument.
+    #[must_use]
+    pub fn until(self, not_after: SystemTime) -> Self {
+        self.argument("not_after", rfc3339(not_after))
+    }
+
+    /// Active until the topic is ended.
+    #[must_use]
+    pub fn active_for(mut self, topic: String) -> Self {
+        self.topic = topic;
+        self
+    }
+}
+
+/// What is stored of an event; its sequence number is its position in the log.
+#[derive(Clone, PartialEq, Message)]
+struct EventRecord {
+    #[prost(uint32, tag = "1")]
+    id: u32,
+    #[prost(message, optional, tag = "2")]
+    time: Option<Timestamp>,
+    #[prost(string, tag = "3")]
+    serial: String,
+    #[prost(string, tag = "4")]
+    node: String,
+    #[prost(string, tag = "5")]
+    activated_by: String,
+    #[prost(btree_map = "string, string", tag = "6")]
+    arguments: BTreeMap<String, String>,
+    #[prost(string, tag = "7")]
+    topic: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct EndRecord {
+    #[prost(message, optional, tag = "1")]
+    time: Option<Timestamp>,
+}
+
+/// An event as it stands in the log.
+#[derive(Debug, Clone)]
+pub struct StoredEvent {
+    /// Position in the log, from 1.
+    pub sequence: u64,
+    /// When it was raised.
+    pub time: SystemTime,
+    /// When it ended; `None` while it is active.
+    pub ended: Option<SystemTime>,
+    /// What it says.
+    pub event: Event,
+}
+
+/// Which events to list.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    /// Only this id.
+    pub id: Option<u32>,
+    /// Only about this certificate.
+    pub serial: Option<String>,
+    /// Only about this node.
+    pub node: Option<String>,
+    /// Only active ones, or only ended ones.
+    pub active: Option<bool>,
+    /// At least as severe.
+    pub severity: Option<Severity>,
+}
+
+impl EventFilter {
+    /// Whether it lets an event through.
+    #[must_use]
+    pub fn admits(&self, stored: &StoredEvent) -> bool {
+        let event = &stored.event;
+        self.id.is_none_or(|id| event.kind.id() == id)
+            && self.serial.as_ref().is_none_or(|serial| event.serial == *serial)
+            && self.node.as_ref().is_none_or(|node| event.node == *node)
+            && self.active.is_none_or(|active| stored.ended.is_none() == active)
+            && self.severity.is_none_or(|severity| event.kind.severity() >= severity)
+    }
+}
+
+/// The log of events of a service.
+#[derive(Debug)]
+pub struct EventLog {
+    store: SharedStore,
+    clock: SharedClock,
+    metrics: Arc<Metrics>,
+    latest: watch::Sender<u64>,
+}
+
+impl EventLog {
+    /// The log that is kept in `store`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read.
+    pub async fn open(
+        store: SharedStore,
+        clock: SharedClock,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, StoreError> {
+        let mut latest = 0;
+        // The end of the log, by bisection over its dense positions.
+        let (mut low, mut high) = (0_u64, 1_u64 << 62);
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            match store.scan(LOG, &log_key(LOG, middle), 1).await?.first() {
+                Some((key, _)) => {
+                    latest = log_position(LOG, key).unwrap_or(middle);
+                    low = latest;
+                }
+                None => high = middle - 1,
+            }
+        }
+        Ok(Self { store, clock, metrics, latest: watch::Sender::new(latest) })
+    }
+
+    /// Commits `batch` together with `events`: both are kept, or neither. What the caller gives the log is shown to
+    /// people (log lines, metrics, watchers) after it is durable.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing was kept then.
+    pub async fn commit(&self, mut batch: Batch, events: Vec<Event>) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        for event in &events {
+            let record = EventRecord {
+                id: event.kind.id(),
+                time: Some(timestamp(now)),
+                serial: event.serial.clone(),
+                node: event.node.clone(),
+                activated_by: event.activated_by.clone(),
+                arguments: event.arguments.clone(),
+                topic: event.topic.clone(),
+            };
+            batch.append(LOG, record.encode_to_vec());
+        }
+        let positions = self.store.commit(batch).await?;
+        for (event, sequence) in events.iter().zip(&positions) {
+            self.metrics.event(event.kind);
+            announce(event, *sequence);
+        }
+        if let Some(last) = positions.last() {
+            self.latest.send_if_modified(|latest| {
+                let newer = last > latest;
+                *latest = (*latest).max(*last);
+                newer
+            });
+        }
+        Ok(())
+    }
+
+    /// Raises one event alone.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it was not kept.
+    pub async fn raise(&self, event: Event) -> Result<(), StoreError> {
+        self.commit(Batch::new(), vec![event]).await
+    }
+
+    /// Adds to `batch` that every event of this topic has ended.
+    pub fn end(&self, batch: &mut Batch, topic: &str) {
+        let record = EndRecord { time: Some(timestamp(self.clock.now())) };
+        batch.put([ENDED, topic.as_bytes()].concat(), record.encode_to_vec());
+    }
+
+    /// At most `limit` events that `filter` admits, from the sequence number `from` on, and the number to go on from
+    /// if there may be more.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read.
+    pub async fn list(
+        &self,
+        from: u64,
+        limit: usize,
+        filter: &EventFilter,
+    ) -> Result<(Vec<StoredEvent>, Option<u64>), StoreError> {
+        let mut events = Vec::new();
+        let mut next = from.max(1);
+        loop {
+            let page = self.store.scan(LOG, &log_key(LOG, next), PAGE).await?;
+            let whole = page.len() == PAGE;
+            for (key, value) in page {
+                let Some(sequence) = log_position(LOG, &key) else { continue };
+                if events.len() == limit {
+                    return Ok((events, Some(sequence)));
+                }
+                next = sequence + 1;
+                if let Some(stored) = self.read(sequence, &value).await?
+                    && filter.admits(&stored)
+                {
+                    events.push(stored);
+                }
+            }
+            if !whole {
+                return Ok((events, None));
+            }
+        }
+    }
+
+    async fn read(&self, sequence: u64, value: &[u8]) -> Result<Option<StoredEvent>, StoreError> {
+        // A kind that a newer release wrote is passed over.
+        let Ok(record) = EventRecord::decode(value) else { return Ok(None) };
+        let Some(kind) = EventKind::from_id(record.id) else { return Ok(None) };
+        let time = from_timestamp(record.time).unwrap_or(SystemTime::UNIX_EPOCH);
+        let ended = if record.topic.is_empty() {
+            Some(time)
+        } else {
+            let end = self.store.get(&[ENDED, record.topic.as_bytes()].concat()).await?;
+            end.and_then(|end| EndRecord::decode(&*end).ok())
+                .map(|end| from_timestamp(end.time).unwrap_or(time))
+        };
+        let event = Event {
+            kind,
+            serial: record.serial,
+            node: record.node,
+            activated_by: record.activated_by,
+            arguments: record.arguments,
+            topic: record.topic,
+        };
+        Ok(Some(StoredEvent { sequence, time, ended, event }))
+    }
+
+    /// The sequence number of the newest event, and word of every newer one.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.latest.subscribe()
+    }
+}
+
+/// One line in the log of the system.
+fn announce(event: &Event, sequence: u64) {
+    let message = event.kind.message(event.arguments.iter());
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                event_id = event.kind.id(),
+                event_name = event.kind.name(),
+                severity = event.kind.severity().as_str(),
+                sequence,
+                serial = event.serial,
+                node = event.node,
+                activated_by = event.activated_by,
+                "{message}"
+            )
+        };
+    }
+    match event.kind.severity() {
+        Severity::Info => line!(info),
+        Severity::Warning => line!(warn),
+        Severity::Error => line!(error),
+    }
+}

@@ -1,0 +1,171 @@
+//! Structured logs, and metrics in the OpenMetrics text format.
+
+use std::{
+    fmt::Write,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    clock::unix_seconds,
+    config::{ConfigError, Log, LogFormat},
+    event::EventKind,
+};
+
+/// Starts logging to standard error.
+///
+/// # Errors
+/// [`ConfigError`] if `log.level` is not understood.
+pub fn start_log(log: &Log) -> Result<(), ConfigError> {
+    let filter = EnvFilter::try_new(&log.level).map_err(|error| ConfigError::unusable("log.level", error))?;
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second call (in tests) leaves the first in place.
+    let _ = match log.format {
+        LogFormat::Json => subscriber.json().flatten_event(true).with_current_span(false).try_init(),
+        LogFormat::Pretty => subscriber.with_target(false).try_init(),
+    };
+    Ok(())
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    method: String,
+    code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EventLabels {
+    id: u32,
+    name: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    result: &'static str,
+}
+
+/// Calls by outcome: `ok`, or the reason of the error.
+#[derive(Debug, Clone, Default)]
+pub struct Outcomes(Family<ResultLabels, Counter>);
+
+impl Outcomes {
+    /// Counts a success.
+    pub fn ok(&self) {
+        self.count("ok");
+    }
+
+    /// Counts a failure.
+    pub fn failed(&self, reason: crate::error::Reason) {
+        self.count(reason.as_str());
+    }
+
+    fn count(&self, result: &'static str) {
+        self.0.get_or_create(&ResultLabels { result }).inc();
+    }
+}
+
+/// The metrics of a service.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    calls: Family<CallLabels, Histogram, fn() -> Histogram>,
+    events: Family<EventLabels, Counter>,
+    not_after: Gauge,
+    last_renewal: Gauge,
+    /// Connections that are open.
+    pub connections: Gauge,
+    /// Connections that were turned away or failed their handshake.
+    pub connections_refused: Counter,
+    /// Renewals by outcome.
+    pub renewals: Outcomes,
+    /// Enrolments by outcome.
+    pub enrollments: Outcomes,
+}
+
+impl Metrics {
+    /// All metrics at zero.
+    #[must_use]
+    pub fn shared() -> Arc<Self> {
+        let mut registry = Registry::with_prefix("licensor");
+        let latency: fn() -> Histogram = || {
+            Histogram::new([
+                0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
+            ])
+        };
+        let metrics = Self {
+            calls: Family::new_with_constructor(latency),
+            events: Family::default(),
+            not_after: Gauge::default(),
+            last_renewal: Gauge::default(),
+            connections: Gauge::default(),
+            connections_refused: Counter::default(),
+            renewals: Outcomes::default(),
+            enrollments: Outcomes::default(),
+            registry: Mutex::default(),
+        };
+        registry.register("request_duration_seconds", "Time to answer a call", metrics.calls.clone());
+        registry.register("events", "Events raised", metrics.events.clone());
+        registry.register(
+            "certificate_not_after_seconds",
+            "When this service's own certificate expires, seconds since 1970; 0 if it has none",
+            metrics.not_after.clone(),
+        );
+        registry.register(
+            "last_successful_renewal_seconds",
+            "When a certificate was last renewed here, seconds since 1970; 0 if never",
+            metrics.last_renewal.clone(),
+        );
+        registry.register("connections", "Open connections on the TLS port", metrics.connections.clone());
+        registry.register(
+            "connections_refused",
+            "Connections turned away, or failed in their handshake",
+            metrics.connections_refused.clone(),
+        );
+        registry.register("renewals", "Renewals by outcome", metrics.renewals.0.clone());
+        registry.register("enrollments", "Enrolments by outcome", metrics.enrollments.0.clone());
+        // Every kind is there from the start: an alert on an increase sees the first one, too.
+        for kind in EventKind::ALL {
+            drop(metrics.events.get_or_create(&EventLabels { id: kind.id(), name: kind.name() }));
+        }
+        *metrics.registry.lock().unwrap_or_else(PoisonError::into_inner) = registry;
+        Arc::new(metrics)
+    }
+
+    /// Counts an event.
+    pub fn event(&self, kind: EventKind) {
+        self.events.get_or_create(&EventLabels { id: kind.id(), name: kind.name() }).inc();
+    }
+
+    /// Shows when this service's own certificate expires.
+    pub fn set_not_after(&self, not_after: SystemTime) {
+        self.not_after.set(unix_seconds(not_after));
+    }
+
+    /// Shows when a renewal last succeeded.
+    pub fn set_last_renewal(&self, at: SystemTime) {
+        self.last_renewal.set(unix_seconds(at));
+    }
+
+    /// Records a call.
+    pub fn call(&self, method: &str, code: &'static str, took: Duration) {
+        self.calls.get_or_create(&CallLabels { method: method.to_owned(), code }).observe(took.as_secs_f64());
+    }
+
+    /// All metrics as text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        if encode(&mut text, &registry).is_err() {
+            let _ = writeln!(text, "# incomplete");
+        }
+        text
+    }
+}
