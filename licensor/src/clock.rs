@@ -123,6 +123,18 @@ impl TimeProvider for TlsTime {
     }
 }
 
+/// By how many seconds the wall clock is ahead of what was expected (behind: negative), if it is by `tolerance` or
+/// more. A machine that was suspended looks the same.
+#[must_use]
+pub fn jump(expected: SystemTime, actual: SystemTime, tolerance: Duration) -> Option<i64> {
+    let ahead = actual.duration_since(expected);
+    let (sign, by) = match ahead {
+        Ok(by) => (1, by),
+        Err(behind) => (-1, behind.duration()),
+    };
+    (by >= tolerance).then(|| sign * i64::try_from(by.as_secs()).unwrap_or(i64::MAX))
+}
+
 /// Seconds since 1970; negative before.
 #[must_use]
 pub fn unix_seconds(time: SystemTime) -> i64 {

@@ -44,7 +44,11 @@ pub struct Span(pub Duration);
 
 impl Serialize for Span {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&humantime::format_duration(self.0))
+        const DAY: u64 = 86_400;
+        match self.0.as_secs() {
+            seconds if seconds >= DAY && seconds % DAY == 0 => serializer.collect_str(&format_args!("{}d", seconds / DAY)),
+            _ => serializer.collect_str(&humantime::format_duration(self.0)),
+        }
     }
 }
 

@@ -46,9 +46,7 @@ reasons! {
     KeyNotAccepted = "KEY_NOT_ACCEPTED", InvalidArgument;
     /// Some other part of the request is wrong.
     InvalidArgument = "INVALID_ARGUMENT", InvalidArgument;
-    /// The token is no token.
-    TokenMalformed = "TOKEN_MALFORMED", InvalidArgument;
-    /// This root did not make the token.
+    /// The token is none, or this root did not make it.
     TokenUnknown = "TOKEN_UNKNOWN", PermissionDenied;
     /// The token's lifetime has passed.
     TokenExpired = "TOKEN_EXPIRED", PermissionDenied;

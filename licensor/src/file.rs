@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::Path,
 };
 
@@ -26,7 +26,7 @@ pub fn write_durably(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let written = (|| {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
         // The mode given to open is cut by the umask.
-        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
         file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
@@ -55,6 +55,8 @@ pub fn create_directory(directory: &Path, mode: u32) -> io::Result<()> {
         return Ok(());
     }
     fs::DirBuilder::new().recursive(true).mode(mode).create(directory)?;
+    // The mode given at creation is cut by the umask.
+    fs::set_permissions(directory, fs::Permissions::from_mode(mode))?;
     match directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         Some(parent) => sync_directory(parent),
         None => Ok(()),
@@ -78,8 +80,6 @@ pub fn read_private(path: &Path) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]

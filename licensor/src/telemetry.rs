@@ -2,6 +2,7 @@
 
 use std::{
     fmt::Write,
+    io::IsTerminal,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -29,7 +30,7 @@ pub fn start_log(log: &Log) -> Result<(), ConfigError> {
     // A second call (in tests) leaves the first in place.
     let _ = match log.format {
         LogFormat::Json => subscriber.json().flatten_event(true).with_current_span(false).try_init(),
-        LogFormat::Pretty => subscriber.with_target(false).try_init(),
+        LogFormat::Pretty => subscriber.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init(),
     };
     Ok(())
 }

@@ -1,1 +1,26 @@
-fn main() {}
+//! Root certification service: enrols licensing servers, issues and renews their licensor certificates.
+
+mod app;
+mod authority;
+mod commands;
+mod config;
+mod expiry_watch;
+mod ledger;
+mod profile;
+mod rpc;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = commands::Arguments::parse();
+    let output = arguments.output;
+    match commands::run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => licensor::cli::report(&failure, output),
+    }
+}

@@ -6,4 +6,4 @@ mod service;
 
 pub use kind::{EventKind, Severity};
 pub use log::{Event, EventFilter, EventLog, StoredEvent};
-pub use service::{EventAccess, EventRpc};
+pub use service::{EventAccess, EventRpc, Narrowed};

@@ -22,8 +22,11 @@ use crate::{
 /// Events sent at once.
 const PAGE: usize = 100;
 
-/// Who may read which events: narrows the filter for a caller, or refuses.
-pub type EventAccess = Arc<dyn Fn(&Extensions, &mut EventFilter) -> Result<()> + Send + Sync>;
+/// The filter as narrowed for a caller, or a refusal.
+pub type Narrowed = Pin<Box<dyn Future<Output = Result<EventFilter>> + Send>>;
+
+/// Who may read which events.
+pub type EventAccess = Arc<dyn Fn(&Extensions, EventFilter) -> Narrowed + Send + Sync>;
 
 /// Serves the log of events.
 #[derive(Clone)]
@@ -49,7 +52,7 @@ impl EventService for EventRpc {
         request: Request<ListEventsRequest>,
     ) -> Result<Response<ListEventsResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
-        let mut filter = EventFilter {
+        let filter = EventFilter {
             id: (request.id != 0).then_some(request.id),
             serial: Some(request.serial.to_lowercase()).filter(|serial| !serial.is_empty()),
             node: Some(request.node.clone()).filter(|node| !node.is_empty()),
@@ -64,7 +67,7 @@ impl EventService for EventRpc {
                 pb::Severity::Error => Some(Severity::Error),
             },
         };
-        (self.access)(&extensions, &mut filter)?;
+        let filter = (self.access)(&extensions, filter).await?;
         let from = match request.page_token.as_str() {
             "" => 1,
             token => token.parse().map_err(|_| {
@@ -88,8 +91,7 @@ impl EventService for EventRpc {
         &self,
         request: Request<WatchEventsRequest>,
     ) -> Result<Response<Self::WatchEventsStream>, Status> {
-        let mut filter = EventFilter::default();
-        (self.access)(request.extensions(), &mut filter)?;
+        let filter = (self.access)(request.extensions(), EventFilter::default()).await?;
         let permit = Arc::clone(&self.watchers).try_acquire_owned().map_err(|_| {
             Error::new(Reason::Overloaded, "too many watch the events already (`limits.watchers`)")
                 .retry_after(std::time::Duration::from_secs(30))

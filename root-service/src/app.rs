@@ -1,0 +1,200 @@
+//! Wires the service together, and runs it until it is told to stop.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::{Context, Result};
+use axum::{Router, http::header::CONTENT_TYPE, routing::get};
+use licensor::{
+    admin::{self, Administrators},
+    clock::SharedClock,
+    data_dir::DataDir,
+    event::{Event, EventKind, EventLog, EventRpc},
+    ops, process,
+    reflection::reflection,
+    serve::{Acceptor, Shutdown, bind, grpc_server},
+    store::{SharedStore, SledOptions, SledStore},
+    telemetry::{self, Metrics},
+    tls,
+};
+use proto::{
+    certification::v1::{
+        certification_admin_service_server::{self, CertificationAdminServiceServer},
+        certification_service_server::{self, CertificationServiceServer},
+    },
+    event::v1::event_service_server::{self, EventServiceServer},
+};
+use tokio_stream::wrappers::UnixListenerStream;
+
+use crate::{
+    authority::{Authority, AuthorityFiles, OwnServer},
+    config::Config,
+    expiry_watch::ExpiryWatch,
+    ledger::Ledger,
+    rpc::{AdminRpc, CertificationRpc, all_events, own_events},
+};
+
+/// Everything below the ports.
+struct Core {
+    authority: Arc<Authority>,
+    events: Arc<EventLog>,
+    metrics: Arc<Metrics>,
+    store: Arc<SledStore>,
+}
+
+impl Core {
+    async fn open(config: &Config, files: AuthorityFiles, clock: &SharedClock) -> Result<Self> {
+        let options = SledOptions {
+            directory: config.data_dir.join("store"),
+            cache_bytes: config.store.cache_bytes,
+            minimum_free_bytes: config.store.minimum_free_bytes,
+        };
+        let store = Arc::new(SledStore::open(&options)?);
+        let shared: SharedStore = store.clone();
+        let metrics = Metrics::shared();
+        let events = Arc::new(EventLog::open(shared.clone(), clock.clone(), metrics.clone()).await?);
+        let ledger = Arc::new(Ledger::new(shared, events.clone(), config.expiry.clone()));
+        let authority = Authority::open(config, files, clock.clone(), ledger)?;
+        let validity = authority.validity();
+        let facts = authority.facts();
+        let created = Event::new(EventKind::AuthorityCreated)
+            .about(&facts.serial, "")
+            .argument("holder", &facts.common_name)
+            .until(validity.not_after);
+        authority.ledger().watch_authority(&facts.serial, validity, created).await?;
+        metrics.set_not_after(validity.not_after);
+        Ok(Self { authority: Arc::new(authority), events, metrics, store })
+    }
+}
+
+/// Runs the service.
+pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
+    process::prepare();
+    telemetry::start_log(&config.log)?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %serde_json::to_string(&config)?, "starting");
+    let stop_signal = process::stop_signal()?;
+    let files = AuthorityFiles::load(&config)?;
+    let _data_dir = DataDir::open(&config.data_dir)?;
+    let core = Core::open(&config, files, &clock).await?;
+    let listener = bind(config.listen, "listen").await?;
+    let ops_listener = bind(config.ops_listen, "ops_listen").await?;
+    let admin_path = admin::socket_path(&config.admin, &config.data_dir);
+    let admin_listener = admin::listen(&admin_path, &config.admin)?;
+
+    let own_server = Arc::new(OwnServer::issue(&core.authority, &config.public_host())?);
+    let tls = tls::server_config(Arc::new(tls::Current(own_server.current())), clock.clone())?;
+    let (stop, shutdown) = Shutdown::channel();
+    let (health_reporter, health) = tonic_health::server::health_reporter();
+
+    let admin = serve_admin(&config, &core, &clock, admin_listener, shutdown.clone());
+    let acceptor = Acceptor { tls, limits: config.limits.clone(), metrics: core.metrics.clone() };
+    let (reflection_v1, reflection_v1alpha) =
+        reflection(&[certification_service_server::SERVICE_NAME, event_service_server::SERVICE_NAME])?;
+    let certification = CertificationRpc {
+        authority: core.authority.clone(),
+        metrics: core.metrics.clone(),
+        clock: clock.clone(),
+    };
+    let events = EventRpc::new(
+        core.events.clone(),
+        own_events(core.authority.clone()),
+        config.limits.watchers,
+        shutdown.clone(),
+    );
+    let public = grpc_server(&config.limits, &core.metrics, &clock)
+        .add_service(
+            CertificationServiceServer::new(certification)
+                .max_decoding_message_size(config.limits.message_bytes),
+        )
+        .add_service(EventServiceServer::new(events))
+        .add_service(health)
+        .add_service(reflection_v1)
+        .add_service(reflection_v1alpha);
+    let incoming = acceptor.accept(listener, shutdown.clone());
+    let public = {
+        let shutdown = shutdown.clone();
+        tokio::spawn(async move { public.serve_with_incoming_shutdown(incoming, shutdown.wait()).await })
+    };
+    let ops = tokio::spawn(ops::serve(ops_listener, ops_routes(&core), shutdown.clone()));
+    let watch = ExpiryWatch {
+        authority: core.authority.clone(),
+        own_server,
+        clock: clock.clone(),
+        check_interval: config.expiry.check_interval.0,
+        health: health_reporter,
+        services: vec!["", certification_service_server::SERVICE_NAME],
+    };
+    let watch = tokio::spawn(watch.run(shutdown.clone()));
+    tracing::info!(listen = %config.listen, ops = %config.ops_listen, admin = %admin_path.display(), "serving");
+
+    let failure = core.store.failure();
+    let outcome = tokio::select! {
+        signal = stop_signal => {
+            tracing::info!(signal, "stopping: calls in flight are finished first");
+            Ok(())
+        }
+        error = failure => Err(anyhow::Error::from(error)),
+    };
+    let work = async { tokio::join!(public, admin, ops, watch) };
+    process::drain(&stop, work, config.limits.drain.0).await;
+    remove_socket(&admin_path);
+    tracing::info!("stopped");
+    outcome
+}
+
+fn serve_admin(
+    config: &Config,
+    core: &Core,
+    clock: &SharedClock,
+    listener: tokio::net::UnixListener,
+    shutdown: Shutdown,
+) -> tokio::task::JoinHandle<Result<()>> {
+    let administrators = Administrators::new(&config.admin.uids);
+    let rpc = AdminRpc { authority: core.authority.clone(), clock: clock.clone() };
+    let events = EventRpc::new(core.events.clone(), all_events(), config.limits.watchers, shutdown.clone());
+    let server = tonic::transport::Server::builder()
+        .layer(tonic::service::InterceptorLayer::new(move |request| administrators.check(request)))
+        .add_service(CertificationAdminServiceServer::new(rpc))
+        .add_service(EventServiceServer::new(events));
+    tokio::spawn(async move {
+        let (reflection_v1, reflection_v1alpha) = reflection(&[
+            certification_admin_service_server::SERVICE_NAME,
+            event_service_server::SERVICE_NAME,
+        ])?;
+        server
+            .add_service(reflection_v1)
+            .add_service(reflection_v1alpha)
+            .add_service(tonic_health::server::health_reporter().1)
+            .serve_with_incoming_shutdown(UnixListenerStream::new(listener), shutdown.wait())
+            .await
+            .context("admin socket")
+    })
+}
+
+/// Probes and metrics, and the issuer's certificate where certificates say that it is.
+fn ops_routes(core: &Core) -> Router {
+    let authority = core.authority.clone();
+    let readiness = move || authority.check_enabled().map_err(|error| format!("{}: {error}", error.reason));
+    let certificate = core.authority.trust_anchor().to_vec();
+    let path = format!("/issuer/{}.cer", core.authority.facts().key_id);
+    ops::routes(Arc::new(readiness), core.metrics.clone()).route(
+        &path,
+        // RFC 5280 §4.2.2.1: DER, application/pkix-cert
+        get(move || async move { ([(CONTENT_TYPE, "application/pkix-cert")], certificate) }),
+    )
+}
+
+fn remove_socket(path: &Path) {
+    // One that stays behind is replaced at the next start.
+    let _ = std::fs::remove_file(path);
+}
+
+/// Makes the trust anchor; returns whether it did.
+pub(crate) fn init(config: &Config, clock: &SharedClock, if_needed: bool) -> Result<bool> {
+    process::prepare();
+    if if_needed && AuthorityFiles::exist(&config.data_dir) {
+        return Ok(false);
+    }
+    let _data_dir = DataDir::open(&config.data_dir)?;
+    AuthorityFiles::create(config, clock.now())?;
+    Ok(true)
+}

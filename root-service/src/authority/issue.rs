@@ -1,0 +1,261 @@
+//! Enrolment and renewal. Each reads as its steps; nothing leaves before it is durable.
+
+use std::{net::IpAddr, time::SystemTime};
+
+use licensor::{
+    clock::{from_unix_seconds, unix_seconds},
+    error::{Error, Reason, Result},
+    event::{Event, EventKind},
+    key::sha256,
+    store::StoreError,
+};
+
+use super::{ATTEMPTS, Authority, Caller, csr, csr::CheckedKey, token};
+use crate::{
+    ledger::{CertificateRecord, Issuance, NodeRecord, TokenRecord, Versioned},
+    profile::Holder,
+};
+
+/// The requests for a licensor certificate and, if wanted, a server certificate (PKCS #10, DER).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CertificateRequests<'a> {
+    pub(crate) licensor: &'a [u8],
+    /// Empty: none is wanted.
+    pub(crate) server: &'a [u8],
+}
+
+/// What was issued, and when to renew it.
+#[derive(Debug)]
+pub(crate) struct Issued {
+    pub(crate) certificate: CertificateRecord,
+    pub(crate) renewal_window: (SystemTime, SystemTime),
+}
+
+/// The keys of checked requests.
+#[derive(Debug)]
+struct CheckedKeys {
+    licensor: CheckedKey,
+    server: Option<CheckedKey>,
+    /// Stands for both keys: the same digest, the same request.
+    digest: [u8; 32],
+}
+
+impl Authority {
+    /// Exchanges a token for certificates.
+    pub(crate) async fn enroll(&self, token: &str, requests: CertificateRequests<'_>) -> Result<Issued> {
+        let _place = self.place()?;
+        self.check_enabled()?;
+        for _ in 0..ATTEMPTS {
+            match self.try_enroll(token, requests).await {
+                Err(Attempt::Conflict) => {}
+                Err(Attempt::Failed(error)) => return Err(error),
+                Ok(issued) => return Ok(issued),
+            }
+        }
+        Err(StoreError::Conflict { key: Vec::new() }.into())
+    }
+
+    /// Issues the successor of the caller's certificate.
+    pub(crate) async fn renew(&self, caller: Caller, requests: CertificateRequests<'_>) -> Result<Issued> {
+        let _place = self.place()?;
+        self.check_enabled()?;
+        match self.try_renew(&caller, requests).await {
+            // Another renewal of the same certificate came first: it decides what this one is.
+            Err(Attempt::Conflict) => {
+                let standing = self.ledger.standing(&caller.certificate.serial).await?;
+                match self.try_renew(&Caller { standing, ..caller }, requests).await {
+                    Err(Attempt::Conflict) => Err(StoreError::Conflict { key: Vec::new() }.into()),
+                    Err(Attempt::Failed(error)) => Err(error),
+                    Ok(issued) => Ok(issued),
+                }
+            }
+            Err(Attempt::Failed(error)) => Err(error),
+            Ok(issued) => Ok(issued),
+        }
+    }
+
+    async fn try_enroll(&self, text: &str, requests: CertificateRequests<'_>) -> Result<Issued, Attempt> {
+        // 1. The token: made here, and not revoked?
+        let presented = token::EnrollmentToken::parse(text)?;
+        let record = self.ledger.token(&verifier::certificate::hex(&presented.id)).await?;
+        let Some(record) = record.filter(|token| token::proves(&presented, &token.record.secret_hash)) else {
+            return Err(token::unknown().into());
+        };
+        if record.record.revoked {
+            return Err(refused_token(Reason::TokenRevoked, &record.record, "was revoked").into());
+        }
+        // 2. The requests: well formed, keys acceptable, possession proved?
+        let names: Vec<_> =
+            record.record.dns_names.iter().chain(&record.record.ip_addresses).cloned().collect();
+        let keys = self.check_requests(requests, &record.record.node, &names)?;
+        // 3. The token again: unused and in time, or used for these very keys?
+        let now = self.clock.now();
+        if !record.record.serial.is_empty() {
+            let used_for = self.recorded(&record.record.serial).await?;
+            if used_for.keys_digest != keys.digest {
+                self.note_misuse(&record).await?;
+                let error =
+                    refused_token(Reason::TokenAlreadyUsed, &record.record, "was used with another key");
+                return Err(error.with("serial", &record.record.serial).into());
+            }
+            check_in_time(&record.record, now)?;
+            return Ok(self.issued(used_for));
+        }
+        check_in_time(&record.record, now)?;
+        // 4. The certificates, signed in memory.
+        let former_node = self.ledger.node(&record.record.node).await?;
+        let former = self.ledger.newest_of(&record.record.node).await?;
+        let node = NodeRecord {
+            name: record.record.node.clone(),
+            owner: record.record.owner.clone(),
+            dns_names: record.record.dns_names.clone(),
+            ip_addresses: record.record.ip_addresses.clone(),
+            enrolled_at: former_node.as_ref().map_or(unix_seconds(now), |node| node.record.enrolled_at),
+        };
+        let certificate = self.sign(&node, &keys, now)?;
+        // 5. One durable commit, then the answer.
+        let event = Event::new(EventKind::NodeEnrolled)
+            .about(&certificate.serial, &node.name)
+            .by(&self.profile.spiffe_id(&node.name))
+            .until(from_unix_seconds(certificate.not_after));
+        let issuance = Issuance { certificate: &certificate, former: former.as_ref(), event, now };
+        self.ledger.enroll(&record, &node, former_node.as_ref(), issuance).await?;
+        Ok(self.issued(certificate))
+    }
+
+    async fn try_renew(&self, caller: &Caller, requests: CertificateRequests<'_>) -> Result<Issued, Attempt> {
+        // 1. The node, and what its certificates may say.
+        let node = self.ledger.node(&caller.certificate.node).await?;
+        let node = node.ok_or_else(|| Error::internal("renewal", "a certificate without its node"))?.record;
+        let now = self.clock.now();
+        let names: Vec<_> = node.dns_names.iter().chain(&node.ip_addresses).cloned().collect();
+        // 2. In force, or so lately expired that it can be renewed? A certificate that has a successor is answered
+        //    with that one if it was issued for the same keys: the first answer may have been lost.
+        if let Some(standing) = &caller.standing {
+            let successor = self.recorded(&standing.superseded_by).await?;
+            let keys = self.check_requests(requests, &node.name, &names)?;
+            if successor.keys_digest == keys.digest && successor.node == node.name {
+                return Ok(self.issued(successor));
+            }
+        }
+        self.check_renewable(caller, now)?;
+        // 3. The requests: well formed, keys acceptable, possession proved?
+        let keys = self.check_requests(requests, &node.name, &names)?;
+        // 4. The certificates, signed in memory.
+        let certificate = self.sign(&node, &keys, now)?;
+        // 5. One durable commit, then the answer.
+        let event = Event::new(EventKind::CertificateRenewed)
+            .about(&certificate.serial, &node.name)
+            .by(&caller.spiffe_id(self))
+            .until(from_unix_seconds(certificate.not_after))
+            .argument("former", &caller.certificate.serial);
+        let issuance = Issuance { certificate: &certificate, former: Some(&caller.certificate), event, now };
+        self.ledger.renew(issuance).await?;
+        Ok(self.issued(certificate))
+    }
+
+    fn check_requests(
+        &self,
+        requests: CertificateRequests<'_>,
+        node: &str,
+        names: &[String],
+    ) -> Result<CheckedKeys> {
+        let licensor = csr::check("licensor_csr", requests.licensor, &[self.profile.spiffe_id(node)])?;
+        let server = match requests.server {
+            [] => None,
+            der => Some(csr::check("server_csr", der, names)?),
+        };
+        let mut digests = licensor.digest.to_vec();
+        digests.extend(server.iter().flat_map(|server| server.digest));
+        Ok(CheckedKeys { licensor, server, digest: sha256(&digests) })
+    }
+
+    fn sign(&self, node: &NodeRecord, keys: &CheckedKeys, now: SystemTime) -> Result<CertificateRecord> {
+        let failed = |error| Error::internal("signing", error);
+        let issuer = self.issuer_facts();
+        let holder = Holder { node: &node.name, owner: &node.owner };
+        let params = self.profile.licensor(holder, issuer, now)?;
+        let licensor = params.signed_by(&keys.licensor.key, &self.issuer).map_err(failed)?;
+        let server = match &keys.server {
+            None => Vec::new(),
+            Some(server) => {
+                let addresses: Vec<IpAddr> =
+                    node.ip_addresses.iter().filter_map(|ip| ip.parse().ok()).collect();
+                let params = self.profile.server(&node.name, &node.dns_names, &addresses, issuer, now)?;
+                params.signed_by(&server.key, &self.issuer).map_err(failed)?.der().to_vec()
+            }
+        };
+        let serial = params.serial_number.as_ref().map(|serial| verifier::certificate::hex(serial.as_ref()));
+        Ok(CertificateRecord {
+            serial: serial.unwrap_or_default(),
+            node: node.name.clone(),
+            licensor: licensor.der().to_vec(),
+            server,
+            not_before: params.not_before.unix_timestamp(),
+            not_after: params.not_after.unix_timestamp(),
+            issued_at: unix_seconds(now),
+            issuer_key_id: self.facts.key_id.clone(),
+            keys_digest: keys.digest.to_vec(),
+        })
+    }
+
+    async fn recorded(&self, serial: &str) -> Result<CertificateRecord> {
+        let certificate = self.ledger.certificate(serial).await?;
+        certificate.ok_or_else(|| Error::internal("ledger", format!("certificate {serial} is missing")))
+    }
+
+    /// One event a token: whoever has the token cannot fill the log.
+    async fn note_misuse(&self, token: &Versioned<TokenRecord>) -> Result<(), Attempt> {
+        if token.record.misused {
+            return Ok(());
+        }
+        let misused = TokenRecord { misused: true, ..token.record.clone() };
+        let event = Event::new(EventKind::TokenMisused)
+            .about(&token.record.serial, &token.record.node)
+            .argument("token", &token.record.id);
+        Ok(self.ledger.change_token(token, &misused, event).await?)
+    }
+
+    fn issued(&self, certificate: CertificateRecord) -> Issued {
+        let renewal_window = self.renewal_window(certificate.issued_at, certificate.not_after);
+        Issued { certificate, renewal_window }
+    }
+}
+
+/// How an attempt ended that did not succeed.
+#[derive(Debug)]
+enum Attempt {
+    /// Another change came first: look again.
+    Conflict,
+    Failed(Error),
+}
+
+impl From<Error> for Attempt {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<StoreError> for Attempt {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict { .. } => Self::Conflict,
+            other => Self::Failed(other.into()),
+        }
+    }
+}
+
+fn check_in_time(token: &TokenRecord, now: SystemTime) -> Result<()> {
+    if now >= from_unix_seconds(token.expires_at) {
+        return Err(refused_token(Reason::TokenExpired, token, "has expired"));
+    }
+    Ok(())
+}
+
+fn refused_token(reason: Reason, token: &TokenRecord, what: &str) -> Error {
+    let message = format!(
+        "the token {} for {} {what}: ask for a new one (`root-service token create`)",
+        token.id, token.node
+    );
+    Error::new(reason, message).with("token", &token.id).with("node", &token.node)
+}

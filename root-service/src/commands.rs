@@ -1,0 +1,398 @@
+//! The command line. All but `init` and `serve` talk to the running service over its admin socket.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use licensor::{
+    admin,
+    cli::{Failure, Output, instant, print_list, print_object, text},
+    clock::SystemClock,
+    config::parse_span,
+    events_cli::{self, EventsCommand},
+};
+use proto::certification::v1::{
+    Authority, Certificate, CertificateStatus, CreateTokenRequest, EnrollmentToken, GetAuthorityRequest,
+    GetCertificateRequest, GetNodeRequest, GetRootStatusRequest, ListCertificatesRequest, ListNodesRequest,
+    ListTokensRequest, Node, RevokeTokenRequest, TokenStatus,
+    certification_admin_service_client::CertificationAdminServiceClient,
+};
+use serde_json::{Value, json};
+use tonic::transport::Channel;
+
+use crate::{app, authority::InitError, config::Config};
+
+type Client = CertificationAdminServiceClient<Channel>;
+
+/// Root certification service: enrols licensing servers, issues and renews their licensor certificates.
+#[derive(Debug, Parser)]
+#[command(
+    name = "root-service",
+    version,
+    arg_required_else_help = true,
+    after_help = "Example:\n  root-service --config root.toml init && root-service --config root.toml serve"
+)]
+pub(crate) struct Arguments {
+    /// Configuration file [default: /etc/licensor/root.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Form of the output
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub(crate) output: Output,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make the trust anchor: a key and a self-signed certificate in `data_dir`
+    #[command(after_help = "Example:\n  LICENSOR_ROOT__DATA_DIR=/var/lib/licensor/root root-service init")]
+    Init {
+        /// Succeed if there is a trust anchor already
+        #[arg(long)]
+        if_needed: bool,
+    },
+    /// Run the service until SIGTERM or Ctrl-C
+    #[command(after_help = "Example:\n  root-service --config /etc/licensor/root.toml serve")]
+    Serve,
+    /// Enrolment tokens: each enrols one licensing server, once
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Licensing servers that this root has enrolled
+    #[command(subcommand)]
+    Nodes(NodesCommand),
+    /// Licensor certificates that this root has issued
+    #[command(subcommand)]
+    Certificates(CertificatesCommand),
+    /// The certificate authority of this root
+    #[command(subcommand)]
+    Authority(AuthorityCommand),
+    /// What happened
+    #[command(subcommand)]
+    Events(EventsCommand),
+    /// Sum up this root
+    #[command(after_help = "Example:\n  root-service status --output json")]
+    Status,
+    /// Print completions for a shell
+    #[command(after_help = "Example:\n  root-service completions bash > /etc/bash_completion.d/root-service")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum TokenCommand {
+    /// Make a token; it is shown once and kept nowhere
+    #[command(
+        after_help = "Example:\n  root-service token create --node berlin-1 --owner 'Example GmbH' --dns berlin-1.example.com --ttl 24h"
+    )]
+    Create {
+        /// Name of the licensing server
+        #[arg(long)]
+        node: String,
+        /// Organisation that runs it
+        #[arg(long)]
+        owner: String,
+        /// DNS name of its TLS port (repeatable); its own name if neither --dns nor --ip is given
+        #[arg(long = "dns", value_name = "NAME")]
+        dns_names: Vec<String>,
+        /// IP address of its TLS port (repeatable)
+        #[arg(long = "ip", value_name = "ADDR")]
+        ip_addresses: Vec<String>,
+        /// How long the token can be used
+        #[arg(long, default_value = "1h", value_parser = parse_span, value_name = "DURATION")]
+        ttl: Duration,
+    },
+    /// List tokens
+    #[command(after_help = "Example:\n  root-service token list")]
+    List,
+    /// Make an unused token useless
+    #[command(after_help = "Example:\n  root-service token revoke 5f0c9a1b2c3d4e5f")]
+    Revoke {
+        /// Identifier, as `token list` shows it
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum NodesCommand {
+    /// List nodes
+    #[command(after_help = "Example:\n  root-service nodes list --output json")]
+    List,
+    /// Show one node
+    #[command(after_help = "Example:\n  root-service nodes show berlin-1")]
+    Show {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum CertificatesCommand {
+    /// List certificates
+    #[command(after_help = "Example:\n  root-service certificates list --node berlin-1")]
+    List {
+        /// Only those of this node, from the oldest on
+        #[arg(long)]
+        node: Option<String>,
+    },
+    /// Show one certificate
+    #[command(after_help = "Example:\n  root-service certificates show 5f0c…9a")]
+    Show {
+        /// Serial number, hexadecimal
+        serial: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum AuthorityCommand {
+    /// Show the authority's certificate
+    #[command(after_help = "Example:\n  root-service authority show --output json")]
+    Show,
+}
+
+/// Runs one command.
+pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { config, output, command } = arguments;
+    if let Command::Completions { shell } = command {
+        clap_complete::generate(shell, &mut Arguments::command(), "root-service", &mut io::stdout());
+        return Ok(());
+    }
+    let config = Config::load(config.as_deref())?;
+    let clock = SystemClock::shared();
+    match command {
+        Command::Init { if_needed } => {
+            let made = app::init(&config, &clock, if_needed).map_err(failure)?;
+            let anchor = config.data_dir.join("trust-anchor.pem");
+            print_object(output, &json!({ "trust_anchor": anchor, "created": made }))
+        }
+        Command::Serve => runtime()?.block_on(app::serve(config, clock)).map_err(failure),
+        command => {
+            let socket = admin::socket_path(&config.admin, &config.data_dir);
+            runtime()?.block_on(async { administer(command, admin::connect(&socket).await?, output).await })
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::other)
+}
+
+/// A key file that others can read is a matter of configuration; everything else failed.
+fn failure(error: anyhow::Error) -> Failure {
+    use licensor::{config::ConfigError, key::KeyError};
+    match error.downcast::<ConfigError>() {
+        Ok(error) => Failure::Configuration(error),
+        Err(error) => {
+            let sentence = format!("{error:#}");
+            match error.downcast_ref::<InitError>() {
+                Some(
+                    InitError::Key(KeyError::File { .. } | KeyError::PassphraseNeeded { .. }) | InitError::File(..),
+                ) => Failure::Configuration(ConfigError::unusable("data_dir", sentence)),
+                _ => Failure::Failed(sentence),
+            }
+        }
+    }
+}
+
+async fn administer(command: Command, channel: Channel, output: Output) -> Result<(), Failure> {
+    let mut client = Client::new(channel.clone());
+    match command {
+        Command::Token(command) => token(command, &mut client, output).await,
+        Command::Nodes(command) => nodes(command, &mut client, output).await,
+        Command::Certificates(command) => certificates(command, &mut client, output).await,
+        Command::Authority(AuthorityCommand::Show) => {
+            let authority = client.get_authority(GetAuthorityRequest {}).await?.into_inner().authority;
+            print_object(output, &authority_json(&authority.unwrap_or_default()))
+        }
+        Command::Events(command) => events_cli::run(command, channel, output).await,
+        Command::Status => status(&mut client, output).await,
+        // Done before anyone connects.
+        Command::Init { .. } | Command::Serve | Command::Completions { .. } => Ok(()),
+    }
+}
+
+async fn token(command: TokenCommand, client: &mut Client, output: Output) -> Result<(), Failure> {
+    match command {
+        TokenCommand::Create { node, owner, dns_names, ip_addresses, ttl } => {
+            let ttl = prost_types::Duration::try_from(ttl).map_err(Failure::other)?;
+            let request = CreateTokenRequest { node, owner, dns_names, ip_addresses, ttl: Some(ttl) };
+            let created = client.create_token(request).await?.into_inner();
+            let token = created.enrollment_token.unwrap_or_default();
+            print_object(
+                output,
+                &json!({
+                    "token": created.token,
+                    "id": token.id,
+                    "node": token.node,
+                    "expires_at": instant(token.expire_time),
+                }),
+            )
+        }
+        TokenCommand::List => {
+            let mut rows = Vec::new();
+            let mut page_token = String::new();
+            loop {
+                let request = ListTokensRequest { page_size: 1000, page_token };
+                let page = client.list_tokens(request).await?.into_inner();
+                rows.extend(page.tokens.iter().map(token_json));
+                page_token = page.next_page_token;
+                if page_token.is_empty() {
+                    return print_list(
+                        output,
+                        &["id", "node", "owner", "status", "expires_at", "serial"],
+                        &rows,
+                    );
+                }
+            }
+        }
+        TokenCommand::Revoke { id } => {
+            let token = client.revoke_token(RevokeTokenRequest { id }).await?.into_inner().token;
+            print_object(output, &token_json(&token.unwrap_or_default()))
+        }
+    }
+}
+
+async fn nodes(command: NodesCommand, client: &mut Client, output: Output) -> Result<(), Failure> {
+    match command {
+        NodesCommand::List => {
+            let mut rows = Vec::new();
+            let mut page_token = String::new();
+            loop {
+                let page =
+                    client.list_nodes(ListNodesRequest { page_size: 1000, page_token }).await?.into_inner();
+                rows.extend(page.nodes.iter().map(node_json));
+                page_token = page.next_page_token;
+                if page_token.is_empty() {
+                    return print_list(output, &["name", "owner", "serial", "not_after"], &rows);
+                }
+            }
+        }
+        NodesCommand::Show { name } => {
+            let node = client.get_node(GetNodeRequest { name }).await?.into_inner().node;
+            print_object(output, &node_json(&node.unwrap_or_default()))
+        }
+    }
+}
+
+async fn certificates(
+    command: CertificatesCommand,
+    client: &mut Client,
+    output: Output,
+) -> Result<(), Failure> {
+    match command {
+        CertificatesCommand::List { node } => {
+            let node = node.unwrap_or_default();
+            let mut rows = Vec::new();
+            let mut page_token = String::new();
+            loop {
+                let request = ListCertificatesRequest { page_size: 1000, page_token, node: node.clone() };
+                let page = client.list_certificates(request).await?.into_inner();
+                rows.extend(page.certificates.iter().map(certificate_json));
+                page_token = page.next_page_token;
+                if page_token.is_empty() {
+                    return print_list(
+                        output,
+                        &["serial", "node", "not_before", "not_after", "status"],
+                        &rows,
+                    );
+                }
+            }
+        }
+        CertificatesCommand::Show { serial } => {
+            let request = GetCertificateRequest { serial };
+            let certificate =
+                client.get_certificate(request).await?.into_inner().certificate.unwrap_or_default();
+            let mut shown = certificate_json(&certificate);
+            let pem = |der: Vec<u8>| {
+                if der.is_empty() {
+                    Value::Null
+                } else {
+                    json!(pem::encode(&pem::Pem::new("CERTIFICATE", der)))
+                }
+            };
+            shown["superseded_by"] = text(&certificate.superseded_by);
+            shown["issuer_key_id"] = text(&certificate.issuer_key_id);
+            shown["certificate"] = pem(certificate.certificate);
+            shown["server_certificate"] = pem(certificate.server_certificate);
+            print_object(output, &shown)
+        }
+    }
+}
+
+async fn status(client: &mut Client, output: Output) -> Result<(), Failure> {
+    let status = client.get_root_status(GetRootStatusRequest {}).await?.into_inner();
+    print_object(
+        output,
+        &json!({
+            "trust_domain": status.trust_domain,
+            "public_address": status.public_address,
+            "authority": authority_json(&status.authority.unwrap_or_default()),
+            "nodes": status.nodes,
+            "enabled": status.enabled,
+            "disabled_reason": text(&status.disabled_reason),
+        }),
+    )
+}
+
+fn authority_json(authority: &Authority) -> Value {
+    json!({
+        "serial": authority.serial,
+        "key_id": authority.key_id,
+        "subject": authority.subject,
+        "not_before": instant(authority.not_before),
+        "not_after": instant(authority.not_after),
+        "trust_anchor_fingerprint": authority.trust_anchor_fingerprint,
+    })
+}
+
+fn token_json(token: &EnrollmentToken) -> Value {
+    let status = match token.status() {
+        TokenStatus::Unspecified => "unknown",
+        TokenStatus::Unused => "unused",
+        TokenStatus::Used => "used",
+        TokenStatus::Expired => "expired",
+        TokenStatus::Revoked => "revoked",
+    };
+    json!({
+        "id": token.id,
+        "node": token.node,
+        "owner": token.owner,
+        "dns_names": token.dns_names,
+        "ip_addresses": token.ip_addresses,
+        "created_at": instant(token.create_time),
+        "expires_at": instant(token.expire_time),
+        "status": status,
+        "serial": text(&token.serial),
+    })
+}
+
+fn node_json(node: &Node) -> Value {
+    json!({
+        "name": node.name,
+        "owner": node.owner,
+        "dns_names": node.dns_names,
+        "ip_addresses": node.ip_addresses,
+        "enrolled_at": instant(node.enroll_time),
+        "serial": text(&node.current_serial),
+        "not_after": instant(node.not_after),
+    })
+}
+
+fn certificate_json(certificate: &Certificate) -> Value {
+    let status = match certificate.status() {
+        CertificateStatus::Unspecified => "unknown",
+        CertificateStatus::Current => "current",
+        CertificateStatus::Superseded => "superseded",
+        CertificateStatus::Expired => "expired",
+        CertificateStatus::Revoked => "revoked",
+    };
+    json!({
+        "serial": certificate.serial,
+        "node": certificate.node,
+        "not_before": instant(certificate.not_before),
+        "not_after": instant(certificate.not_after),
+        "status": status,
+    })
+}

@@ -1,0 +1,182 @@
+//! The root's configuration.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use licensor::config::{self, Admin, ConfigError, Expiry, Limits, Log, Span, StoreConfig, host_and_port};
+use serde::{Deserialize, Serialize};
+
+/// Where the file is unless `--config` says otherwise.
+pub(crate) const DEFAULT_PATH: &str = "/etc/licensor/root.toml";
+const PREFIX: &str = "LICENSOR_ROOT__";
+
+/// All keys.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Where keys, certificates and records are kept.
+    pub(crate) data_dir: PathBuf,
+    /// TLS port.
+    #[serde(default = "default_listen")]
+    pub(crate) listen: SocketAddr,
+    /// Plain HTTP port for operations.
+    #[serde(default = "default_ops_listen")]
+    pub(crate) ops_listen: SocketAddr,
+    /// `host:port` that goes into certificates and tokens; `localhost` and the TLS port if absent.
+    pub(crate) public_address: Option<String>,
+    /// Base of the URLs in certificates; the host of `public_address` and the port of `ops_listen` if absent.
+    pub(crate) ops_url: Option<String>,
+    /// SPIFFE trust domain.
+    #[serde(default = "default_trust_domain")]
+    pub(crate) trust_domain: String,
+    /// O of the authority's subject.
+    #[serde(default = "default_organization")]
+    pub(crate) organization: String,
+    #[serde(default)]
+    pub(crate) admin: Admin,
+    #[serde(default)]
+    pub(crate) authority: AuthorityConfig,
+    #[serde(default)]
+    pub(crate) certificate: CertificateConfig,
+    #[serde(default)]
+    pub(crate) expiry: Expiry,
+    #[serde(default)]
+    pub(crate) limits: Limits,
+    #[serde(default)]
+    pub(crate) log: Log,
+    #[serde(default)]
+    pub(crate) renewal: RenewalConfig,
+    #[serde(default)]
+    pub(crate) store: StoreConfig,
+}
+
+/// `[authority]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AuthorityConfig {
+    /// File with the passphrase of the authority's key; the key is not encrypted if absent.
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// Lifetime of a trust anchor that `init` makes.
+    pub(crate) anchor_validity: Span,
+}
+
+impl Default for AuthorityConfig {
+    fn default() -> Self {
+        Self { passphrase_file: None, anchor_validity: days(3650) }
+    }
+}
+
+/// `[certificate]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CertificateConfig {
+    /// Lifetime of a licensor certificate.
+    pub(crate) validity: Span,
+    /// How long after its expiry a certificate can still be renewed.
+    pub(crate) renew_after_expiry: Span,
+}
+
+impl Default for CertificateConfig {
+    fn default() -> Self {
+        Self { validity: days(365), renew_after_expiry: days(30) }
+    }
+}
+
+/// `[renewal]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RenewalConfig {
+    /// Share of the lifetime around which the holder is told to renew.
+    pub(crate) at: f64,
+}
+
+impl Default for RenewalConfig {
+    fn default() -> Self {
+        Self { at: 0.667 }
+    }
+}
+
+fn days(days: u64) -> Span {
+    Span(Duration::from_secs(days * 86_400))
+}
+
+fn default_listen() -> SocketAddr {
+    (Ipv4Addr::UNSPECIFIED, 7443).into()
+}
+
+fn default_ops_listen() -> SocketAddr {
+    (Ipv4Addr::UNSPECIFIED, 9443).into()
+}
+
+fn default_trust_domain() -> String {
+    "licensor.local".into()
+}
+
+fn default_organization() -> String {
+    "Licensor".into()
+}
+
+impl Config {
+    /// Reads the file, if there is one, and the environment.
+    pub(crate) fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let config: Self = config::load(path, Path::new(DEFAULT_PATH), PREFIX, std::env::vars())?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        self.expiry.check()?;
+        if !(0.1..=0.95).contains(&self.renewal.at) {
+            return Err(ConfigError::unusable(
+                "renewal.at",
+                "it is a share of the lifetime, from 0.1 to 0.95",
+            ));
+        }
+        if self.certificate.validity.0 < Duration::from_secs(1) {
+            return Err(ConfigError::unusable("certificate.validity", "it must be 1s at least"));
+        }
+        if self.organization.is_empty() || self.organization.chars().count() > 64 {
+            return Err(ConfigError::unusable("organization", "it must have 1 to 64 characters"));
+        }
+        if let Some(address) = &self.public_address {
+            host_and_port(address).map_err(|problem| ConfigError::unusable("public_address", problem))?;
+        }
+        if !self
+            .trust_domain
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-._".contains(c))
+            || self.trust_domain.is_empty()
+            || self.trust_domain.len() > 200
+        {
+            let problem = "a SPIFFE trust domain has lower-case letters, digits, '-', '.' and '_' only";
+            return Err(ConfigError::unusable("trust_domain", problem));
+        }
+        Ok(())
+    }
+
+    /// `host:port` that goes into certificates and tokens.
+    pub(crate) fn public_address(&self) -> String {
+        self.public_address.clone().unwrap_or_else(|| format!("localhost:{}", self.listen.port()))
+    }
+
+    /// The host of [`Config::public_address`].
+    pub(crate) fn public_host(&self) -> String {
+        let address = self.public_address();
+        host_and_port(&address).map_or_else(|_| address.clone(), |(host, _)| host.to_owned())
+    }
+
+    /// Base of the URLs in certificates, without a slash at the end.
+    pub(crate) fn ops_url(&self) -> String {
+        match &self.ops_url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => {
+                let host = self.public_host();
+                let host = if host.contains(':') { format!("[{host}]") } else { host };
+                format!("http://{host}:{}", self.ops_listen.port())
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Watches the clock: raises events 16, 17 and 18, keeps the health service true, replaces the root's own server
+//! certificate in time.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use licensor::{
+    clock::SharedClock,
+    event::{Event, EventKind},
+    serve::Shutdown,
+};
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use crate::authority::{Authority, OwnServer};
+
+/// The difference between expected and actual time from which on the clock is said to have jumped.
+const JUMP: Duration = Duration::from_secs(120);
+
+/// Everything that depends on the time of day and not on a call.
+pub(crate) struct ExpiryWatch {
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) own_server: Arc<OwnServer>,
+    pub(crate) clock: SharedClock,
+    pub(crate) check_interval: Duration,
+    pub(crate) health: HealthReporter,
+    /// Names of the services whose health is that of the authority.
+    pub(crate) services: Vec<&'static str>,
+}
+
+impl ExpiryWatch {
+    /// Works until `shutdown`.
+    pub(crate) async fn run(self, shutdown: Shutdown) {
+        tokio::select! {
+            () = self.watch() => {}
+            () = shutdown.wait() => {}
+        }
+    }
+
+    async fn watch(&self) {
+        loop {
+            self.look().await;
+            let (wall, steady) = (self.clock.now(), self.clock.elapsed());
+            let deadline = self.next_deadline(wall).await;
+            self.clock.wait_until(deadline, self.check_interval).await;
+            self.note_jump(wall, self.clock.elapsed().saturating_sub(steady)).await;
+        }
+    }
+
+    async fn look(&self) {
+        let ledger = self.authority.ledger();
+        if let Err(error) = ledger.raise_due(self.clock.now()).await {
+            tracing::error!(%error, "events that are due could not be kept; they will be tried again");
+        }
+        if let Err(error) = self.own_server.refresh(&self.authority) {
+            tracing::error!(%error, "the certificate of the TLS port could not be replaced");
+        }
+        let status = match self.authority.check_enabled() {
+            Ok(()) => ServingStatus::Serving,
+            Err(_) => ServingStatus::NotServing,
+        };
+        for service in &self.services {
+            self.health.set_service_status(*service, status).await;
+        }
+    }
+
+    async fn next_deadline(&self, now: SystemTime) -> SystemTime {
+        let due = self.authority.ledger().next_due().await.ok().flatten();
+        let not_after = Some(self.authority.validity().not_after).filter(|not_after| *not_after > now);
+        [due, not_after].into_iter().flatten().min().unwrap_or(now + self.check_interval)
+    }
+
+    async fn note_jump(&self, before: SystemTime, waited: Duration) {
+        let Some(seconds) = licensor::clock::jump(before + waited, self.clock.now(), JUMP) else { return };
+        let event = Event::new(EventKind::ClockJumped).argument("seconds", seconds.to_string());
+        if let Err(error) = self.authority.ledger().events().raise(event).await {
+            tracing::error!(%error, seconds, "the clock jumped, and the event could not be kept");
+        }
+    }
+}

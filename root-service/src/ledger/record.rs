@@ -1,0 +1,111 @@
+//! What the ledger stores: protobuf messages, so that a release reads what an older one wrote. Tags are never reused.
+
+use prost::Message;
+
+/// A licensing server. Key: `node/<name>`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct NodeRecord {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+    #[prost(string, tag = "2")]
+    pub(crate) owner: String,
+    #[prost(string, repeated, tag = "3")]
+    pub(crate) dns_names: Vec<String>,
+    #[prost(string, repeated, tag = "4")]
+    pub(crate) ip_addresses: Vec<String>,
+    /// Seconds since 1970.
+    #[prost(int64, tag = "5")]
+    pub(crate) enrolled_at: i64,
+}
+
+/// A certificate that was issued; never changed. Key: `certificate/<serial>`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct CertificateRecord {
+    /// Lower-case hexadecimal.
+    #[prost(string, tag = "1")]
+    pub(crate) serial: String,
+    #[prost(string, tag = "2")]
+    pub(crate) node: String,
+    /// DER.
+    #[prost(bytes = "vec", tag = "3")]
+    pub(crate) licensor: Vec<u8>,
+    /// DER; empty if none was asked for.
+    #[prost(bytes = "vec", tag = "4")]
+    pub(crate) server: Vec<u8>,
+    /// Seconds since 1970.
+    #[prost(int64, tag = "5")]
+    pub(crate) not_before: i64,
+    /// Seconds since 1970.
+    #[prost(int64, tag = "6")]
+    pub(crate) not_after: i64,
+    /// Seconds since 1970.
+    #[prost(int64, tag = "7")]
+    pub(crate) issued_at: i64,
+    /// Lower-case hexadecimal.
+    #[prost(string, tag = "8")]
+    pub(crate) issuer_key_id: String,
+    /// SHA-256 over the digests of the public keys that were asked for.
+    #[prost(bytes = "vec", tag = "9")]
+    pub(crate) keys_digest: Vec<u8>,
+}
+
+/// That a certificate is no longer the newest of its node. Key: `standing/<serial>`; absent while it is.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct StandingRecord {
+    /// Serial number of the successor.
+    #[prost(string, tag = "1")]
+    pub(crate) superseded_by: String,
+    /// Seconds since 1970.
+    #[prost(int64, tag = "2")]
+    pub(crate) superseded_at: i64,
+}
+
+/// An enrolment token without its secret. Key: `token/<id>`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct TokenRecord {
+    #[prost(string, tag = "1")]
+    pub(crate) id: String,
+    /// SHA-256.
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) secret_hash: Vec<u8>,
+    #[prost(string, tag = "3")]
+    pub(crate) node: String,
+    #[prost(string, tag = "4")]
+    pub(crate) owner: String,
+    #[prost(string, repeated, tag = "5")]
+    pub(crate) dns_names: Vec<String>,
+    #[prost(string, repeated, tag = "6")]
+    pub(crate) ip_addresses: Vec<String>,
+    /// Seconds since 1970.
+    #[prost(int64, tag = "7")]
+    pub(crate) created_at: i64,
+    /// Seconds since 1970.
+    #[prost(int64, tag = "8")]
+    pub(crate) expires_at: i64,
+    /// Serial number of the certificate that it was used for; empty while unused.
+    #[prost(string, tag = "9")]
+    pub(crate) serial: String,
+    #[prost(bool, tag = "10")]
+    pub(crate) revoked: bool,
+    /// Somebody tried it with another key after it was used.
+    #[prost(bool, tag = "11")]
+    pub(crate) misused: bool,
+}
+
+/// A certificate whose next warning is due. Key: `due/<seconds since 1970, big-endian><serial>`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct DueRecord {
+    #[prost(string, tag = "1")]
+    pub(crate) serial: String,
+}
+
+/// The certificate of the authority itself, whose end is watched like any other. Key: `authority/<serial>`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct AuthorityRecord {
+    /// Seconds since 1970.
+    #[prost(int64, tag = "1")]
+    pub(crate) issued_at: i64,
+    /// Seconds since 1970.
+    #[prost(int64, tag = "2")]
+    pub(crate) not_after: i64,
+}

@@ -1,0 +1,219 @@
+//! The one place that says what a certificate may contain. Every field is set here; nothing is left to a library's
+//! default, and nothing of a request gets here but its public key and names that an administrator approved.
+
+use std::{
+    net::IpAddr,
+    time::{Duration, SystemTime},
+};
+
+use licensor::key::{KeyError, random_bytes};
+use rcgen::{
+    BasicConstraints, CertificateParams, CrlDistributionPoint, CustomExtension, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyUsagePurpose, SanType, SerialNumber, string::Ia5String,
+};
+use time::OffsetDateTime;
+use verifier::{certificate::BACKDATE_SECONDS, oid};
+use yasna::{Tag, models::ObjectIdentifier};
+
+/// How much longer than the licensor certificate a server certificate lives, so that a licensing server whose
+/// licensor certificate has expired can still say so.
+const SERVER_GRACE: Duration = Duration::from_secs(90 * 86_400);
+
+/// authorityInfoAccess (RFC 5280 §4.2.2.1) and its method caIssuers.
+const AUTHORITY_INFO_ACCESS: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 1];
+const CA_ISSUERS: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 48, 2];
+
+/// A name, an address or an instant that no certificate can carry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NotEncodable(pub(crate) String);
+
+impl From<KeyError> for NotEncodable {
+    fn from(error: KeyError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// What every certificate of one authority has in common.
+#[derive(Debug, Clone)]
+pub(crate) struct Profile {
+    /// SPIFFE trust domain.
+    pub(crate) trust_domain: String,
+    /// `host:port` at which certificates are renewed.
+    pub(crate) renewal_address: String,
+    /// Base URL of revocation lists and issuer certificates.
+    pub(crate) ops_url: String,
+    /// Lifetime of a licensor certificate.
+    pub(crate) validity: Duration,
+}
+
+/// The holder of a licensor certificate.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Holder<'a> {
+    /// Name of the licensing server.
+    pub(crate) node: &'a str,
+    /// The organisation that runs it.
+    pub(crate) owner: &'a str,
+}
+
+/// The issuer of a certificate.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IssuerFacts<'a> {
+    /// Subject key identifier, lower-case hexadecimal.
+    pub(crate) key_id: &'a str,
+    /// No certificate outlives this instant.
+    pub(crate) not_after: SystemTime,
+}
+
+impl Profile {
+    /// A self-signed trust anchor.
+    pub(crate) fn trust_anchor(
+        &self,
+        organization: &str,
+        validity: Duration,
+        now: SystemTime,
+        key_id: &[u8],
+    ) -> Result<CertificateParams, NotEncodable> {
+        let mut params = blank(now, now.checked_add(validity).ok_or_else(out_of_range)?)?;
+        // Part of the key's identifier keeps the names of two roots apart.
+        let key_name = verifier::certificate::hex(&key_id[..key_id.len().min(4)]);
+        params.distinguished_name = name(&format!("Licensor Root {key_name}"), Some(organization));
+        params.subject_alt_names = vec![SanType::URI(ia5(&format!("spiffe://{}", self.trust_domain))?)];
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.key_identifier_method = KeyIdMethod::PreSpecified(key_id.to_vec());
+        params.custom_extensions = vec![self.information_access(&verifier::certificate::hex(key_id), false)];
+        Ok(params)
+    }
+
+    /// A licensor certificate: a SPIFFE X509-SVID with the licensor purpose.
+    pub(crate) fn licensor(
+        &self,
+        holder: Holder<'_>,
+        issuer: IssuerFacts<'_>,
+        now: SystemTime,
+    ) -> Result<CertificateParams, NotEncodable> {
+        let mut params = self.end_entity(issuer, now, self.validity)?;
+        params.distinguished_name = name(holder.node, Some(holder.owner));
+        params.subject_alt_names = vec![SanType::URI(ia5(&self.spiffe_id(holder.node))?)];
+        params.extended_key_usages = vec![
+            ExtendedKeyUsagePurpose::ClientAuth,
+            ExtendedKeyUsagePurpose::Other(oid::LICENSOR_PURPOSE.to_vec()),
+        ];
+        params.custom_extensions = vec![self.information_access(issuer.key_id, true)];
+        Ok(params)
+    }
+
+    /// A server certificate for a TLS port.
+    pub(crate) fn server(
+        &self,
+        common_name: &str,
+        dns_names: &[String],
+        ip_addresses: &[IpAddr],
+        issuer: IssuerFacts<'_>,
+        now: SystemTime,
+    ) -> Result<CertificateParams, NotEncodable> {
+        let mut params = self.end_entity(issuer, now, self.validity.saturating_add(SERVER_GRACE))?;
+        params.distinguished_name = name(common_name, None);
+        let dns_names = dns_names.iter().map(|name| ia5(name).map(SanType::DnsName));
+        params.subject_alt_names = dns_names.collect::<Result<_, _>>()?;
+        params.subject_alt_names.extend(ip_addresses.iter().copied().map(SanType::IpAddress));
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.custom_extensions = vec![self.information_access(issuer.key_id, false)];
+        Ok(params)
+    }
+
+    /// The SPIFFE ID of a licensing server.
+    pub(crate) fn spiffe_id(&self, node: &str) -> String {
+        format!("spiffe://{}/licensing-server/{node}", self.trust_domain)
+    }
+
+    fn end_entity(
+        &self,
+        issuer: IssuerFacts<'_>,
+        now: SystemTime,
+        validity: Duration,
+    ) -> Result<CertificateParams, NotEncodable> {
+        let not_after = now.checked_add(validity).unwrap_or(issuer.not_after).min(issuer.not_after);
+        let mut params = blank(now, not_after)?;
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.use_authority_key_identifier_extension = true;
+        let list = format!("{}/crl/{}.crl", self.ops_url, issuer.key_id);
+        params.crl_distribution_points = vec![CrlDistributionPoint { uris: vec![list] }];
+        Ok(params)
+    }
+
+    /// authorityInfoAccess: where the issuer's certificate is, and where this one is renewed.
+    fn information_access(&self, issuer_key_id: &str, renewable: bool) -> CustomExtension {
+        let issuers = format!("{}/issuer/{issuer_key_id}.cer", self.ops_url);
+        let renewal = format!("https://{}", self.renewal_address);
+        let mut access: Vec<(&[u64], &str)> = vec![(CA_ISSUERS, &issuers)];
+        if renewable {
+            access.push((&oid::RENEWAL_ACCESS_METHOD, &renewal));
+        }
+        let content = yasna::construct_der(|writer| {
+            writer.write_sequence(|writer| {
+                for (method, uri) in &access {
+                    writer.next().write_sequence(|writer| {
+                        writer.next().write_oid(&ObjectIdentifier::from_slice(method));
+                        // uniformResourceIdentifier [6] IA5String
+                        writer.next().write_tagged_implicit(Tag::context(6), |writer| {
+                            writer.write_bytes(uri.as_bytes())
+                        });
+                    });
+                }
+            });
+        });
+        CustomExtension::from_oid_content(AUTHORITY_INFO_ACCESS, content)
+    }
+}
+
+/// Parameters with every field of rcgen's defaults overwritten that would otherwise reach a certificate.
+fn blank(now: SystemTime, not_after: SystemTime) -> Result<CertificateParams, NotEncodable> {
+    let backdate = Duration::from_secs(BACKDATE_SECONDS.unsigned_abs());
+    let mut params = CertificateParams::default();
+    params.not_before = whole_second(now.checked_sub(backdate).ok_or_else(out_of_range)?)?;
+    params.not_after = whole_second(not_after)?;
+    params.serial_number = Some(serial_number()?);
+    params.distinguished_name = DistinguishedName::new();
+    params.subject_alt_names = Vec::new();
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = Vec::new();
+    params.extended_key_usages = Vec::new();
+    params.name_constraints = None;
+    params.crl_distribution_points = Vec::new();
+    params.custom_extensions = Vec::new();
+    params.use_authority_key_identifier_extension = false;
+    params.key_identifier_method = KeyIdMethod::Sha256;
+    Ok(params)
+}
+
+/// 20 octets, positive, without a leading zero: 158 random bits (RFC 5280 §4.1.2.2).
+fn serial_number() -> Result<SerialNumber, KeyError> {
+    let mut octets: [u8; 20] = random_bytes()?;
+    octets[0] = (octets[0] & 0x3f) | 0x40;
+    Ok(SerialNumber::from_slice(&octets))
+}
+
+fn whole_second(time: SystemTime) -> Result<OffsetDateTime, NotEncodable> {
+    let seconds = licensor::clock::unix_seconds(time);
+    OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| out_of_range())
+}
+
+fn out_of_range() -> NotEncodable {
+    NotEncodable("the clock or the configured lifetime is outside of what a certificate can say".into())
+}
+
+fn name(common_name: &str, organization: Option<&str>) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    if let Some(organization) = organization {
+        name.push(DnType::OrganizationName, organization);
+    }
+    name.push(DnType::CommonName, common_name);
+    name
+}
+
+fn ia5(text: &str) -> Result<Ia5String, NotEncodable> {
+    Ia5String::try_from(text)
+        .map_err(|_| NotEncodable(format!("`{text}` has characters that a certificate cannot carry")))
+}

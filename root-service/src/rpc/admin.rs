@@ -1,0 +1,244 @@
+//! `CertificationAdminService`: what the local administrator calls.
+
+use std::{sync::Arc, time::Duration};
+
+use licensor::{
+    admin::caller_name,
+    clock::{SharedClock, from_unix_seconds, timestamp},
+    error::{Error, Reason, Result},
+    key::fingerprint,
+    page::page_size,
+};
+use proto::certification::v1::{
+    self as pb, CertificateStatus, CreateTokenRequest, CreateTokenResponse, EnrollmentToken,
+    GetAuthorityRequest, GetAuthorityResponse, GetCertificateRequest, GetCertificateResponse, GetNodeRequest,
+    GetNodeResponse, GetRootStatusRequest, GetRootStatusResponse, ListCertificatesRequest,
+    ListCertificatesResponse, ListNodesRequest, ListNodesResponse, ListTokensRequest, ListTokensResponse,
+    RevokeTokenRequest, RevokeTokenResponse, TokenStatus,
+    certification_admin_service_server::CertificationAdminService,
+};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    authority::{Authority, TokenOrder},
+    ledger::{CertificateRecord, Ledger, NodeRecord, TokenRecord},
+};
+
+/// How long a token can be used unless its maker says otherwise.
+const DEFAULT_TTL: Duration = Duration::from_secs(3600);
+
+/// Serves the authority to its administrator.
+#[derive(Debug, Clone)]
+pub(crate) struct AdminRpc {
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) clock: SharedClock,
+}
+
+#[tonic::async_trait]
+impl CertificationAdminService for AdminRpc {
+    async fn create_token(
+        &self,
+        request: Request<CreateTokenRequest>,
+    ) -> Result<Response<CreateTokenResponse>, Status> {
+        let by = caller_name(request.extensions());
+        let request = request.into_inner();
+        let ttl = match request.ttl {
+            None => DEFAULT_TTL,
+            Some(ttl) => Duration::try_from(ttl)
+                .map_err(|_| Error::new(Reason::InvalidArgument, "ttl must be longer than nothing"))?,
+        };
+        let order = TokenOrder {
+            node: request.node,
+            owner: request.owner,
+            dns_names: request.dns_names,
+            ip_addresses: request.ip_addresses,
+            ttl,
+            by,
+        };
+        let (token, record) = self.authority.create_token(order).await?;
+        Ok(Response::new(CreateTokenResponse { token, enrollment_token: Some(self.token(record)) }))
+    }
+
+    async fn list_tokens(
+        &self,
+        request: Request<ListTokensRequest>,
+    ) -> Result<Response<ListTokensResponse>, Status> {
+        let request = request.into_inner();
+        let (tokens, next_page_token) =
+            self.ledger().tokens(&request.page_token, page_size(request.page_size)?).await?;
+        let tokens = tokens.into_iter().map(|token| self.token(token)).collect();
+        Ok(Response::new(ListTokensResponse { tokens, next_page_token }))
+    }
+
+    async fn revoke_token(
+        &self,
+        request: Request<RevokeTokenRequest>,
+    ) -> Result<Response<RevokeTokenResponse>, Status> {
+        let by = caller_name(request.extensions());
+        let token = self.authority.revoke_token(&request.into_inner().id.to_lowercase(), &by).await?;
+        Ok(Response::new(RevokeTokenResponse { token: Some(self.token(token)) }))
+    }
+
+    async fn list_nodes(
+        &self,
+        request: Request<ListNodesRequest>,
+    ) -> Result<Response<ListNodesResponse>, Status> {
+        let request = request.into_inner();
+        let (records, next_page_token) =
+            self.ledger().nodes(&request.page_token, page_size(request.page_size)?).await?;
+        let mut nodes = Vec::with_capacity(records.len());
+        for record in records {
+            nodes.push(self.node(record).await?);
+        }
+        Ok(Response::new(ListNodesResponse { nodes, next_page_token }))
+    }
+
+    async fn get_node(&self, request: Request<GetNodeRequest>) -> Result<Response<GetNodeResponse>, Status> {
+        let name = request.into_inner().name;
+        let node = self.ledger().node(&name).await.map_err(Error::from)?.ok_or_else(|| {
+            let message = format!("there is no node {name}: see `root-service nodes list`");
+            Error::new(Reason::NodeUnknown, message).with("node", &name)
+        })?;
+        Ok(Response::new(GetNodeResponse { node: Some(self.node(node.record).await?) }))
+    }
+
+    async fn list_certificates(
+        &self,
+        request: Request<ListCertificatesRequest>,
+    ) -> Result<Response<ListCertificatesResponse>, Status> {
+        let request = request.into_inner();
+        let limit = page_size(request.page_size)?;
+        let (records, next_page_token) = if request.node.is_empty() {
+            self.ledger().certificates(&request.page_token, limit).await?
+        } else {
+            self.ledger().certificates_of(&request.node, &request.page_token, limit).await?
+        };
+        let mut certificates = Vec::with_capacity(records.len());
+        for record in records {
+            let whole = self.certificate(record).await?;
+            certificates.push(pb::Certificate {
+                certificate: Vec::new(),
+                server_certificate: Vec::new(),
+                ..whole
+            });
+        }
+        Ok(Response::new(ListCertificatesResponse { certificates, next_page_token }))
+    }
+
+    async fn get_certificate(
+        &self,
+        request: Request<GetCertificateRequest>,
+    ) -> Result<Response<GetCertificateResponse>, Status> {
+        let serial = request.into_inner().serial.replace(':', "").to_lowercase();
+        let certificate =
+            self.ledger().certificate(&serial).await.map_err(Error::from)?.ok_or_else(|| {
+                let message =
+                    format!("there is no certificate {serial}: see `root-service certificates list`");
+                Error::new(Reason::CertificateUnknown, message).with("serial", &serial)
+            })?;
+        Ok(Response::new(GetCertificateResponse { certificate: Some(self.certificate(certificate).await?) }))
+    }
+
+    async fn get_authority(
+        &self,
+        _: Request<GetAuthorityRequest>,
+    ) -> Result<Response<GetAuthorityResponse>, Status> {
+        Ok(Response::new(GetAuthorityResponse { authority: Some(self.authority()) }))
+    }
+
+    async fn get_root_status(
+        &self,
+        _: Request<GetRootStatusRequest>,
+    ) -> Result<Response<GetRootStatusResponse>, Status> {
+        let disabled = self.authority.check_enabled().err();
+        let nodes = self.ledger().count_nodes().await?;
+        Ok(Response::new(GetRootStatusResponse {
+            trust_domain: self.authority.trust_domain().to_owned(),
+            authority: Some(self.authority()),
+            nodes: i64::try_from(nodes).unwrap_or(i64::MAX),
+            enabled: disabled.is_none(),
+            disabled_reason: disabled.map(|error| error.reason.to_string()).unwrap_or_default(),
+            public_address: self.authority.public_address().to_owned(),
+        }))
+    }
+}
+
+impl AdminRpc {
+    fn ledger(&self) -> &Ledger {
+        self.authority.ledger()
+    }
+
+    fn authority(&self) -> pb::Authority {
+        let facts = self.authority.facts();
+        let validity = self.authority.validity();
+        pb::Authority {
+            serial: facts.serial.clone(),
+            key_id: facts.key_id.clone(),
+            subject: facts.subject.clone(),
+            not_before: Some(timestamp(validity.not_before)),
+            not_after: Some(timestamp(validity.not_after)),
+            certificate: self.authority.trust_anchor().to_vec(),
+            trust_anchor_fingerprint: fingerprint(self.authority.trust_anchor()),
+        }
+    }
+
+    fn token(&self, token: TokenRecord) -> EnrollmentToken {
+        let expires_at = from_unix_seconds(token.expires_at);
+        let status = if token.revoked {
+            TokenStatus::Revoked
+        } else if !token.serial.is_empty() {
+            TokenStatus::Used
+        } else if self.clock.now() >= expires_at {
+            TokenStatus::Expired
+        } else {
+            TokenStatus::Unused
+        };
+        EnrollmentToken {
+            id: token.id,
+            node: token.node,
+            owner: token.owner,
+            dns_names: token.dns_names,
+            ip_addresses: token.ip_addresses,
+            create_time: Some(timestamp(from_unix_seconds(token.created_at))),
+            expire_time: Some(timestamp(expires_at)),
+            status: status.into(),
+            serial: token.serial,
+        }
+    }
+
+    async fn node(&self, node: NodeRecord) -> Result<pb::Node> {
+        let newest = self.ledger().newest_of(&node.name).await?;
+        Ok(pb::Node {
+            name: node.name,
+            owner: node.owner,
+            dns_names: node.dns_names,
+            ip_addresses: node.ip_addresses,
+            enroll_time: Some(timestamp(from_unix_seconds(node.enrolled_at))),
+            not_after: newest.as_ref().map(|newest| timestamp(from_unix_seconds(newest.not_after))),
+            current_serial: newest.map(|newest| newest.serial).unwrap_or_default(),
+        })
+    }
+
+    async fn certificate(&self, record: CertificateRecord) -> Result<pb::Certificate> {
+        let standing = self.ledger().standing(&record.serial).await?;
+        let not_after = from_unix_seconds(record.not_after);
+        let status = if standing.is_some() {
+            CertificateStatus::Superseded
+        } else if self.clock.now() >= not_after {
+            CertificateStatus::Expired
+        } else {
+            CertificateStatus::Current
+        };
+        Ok(pb::Certificate {
+            serial: record.serial,
+            node: record.node,
+            not_before: Some(timestamp(from_unix_seconds(record.not_before))),
+            not_after: Some(timestamp(not_after)),
+            status: status.into(),
+            superseded_by: standing.map(|standing| standing.superseded_by).unwrap_or_default(),
+            issuer_key_id: record.issuer_key_id,
+            certificate: record.licensor,
+            server_certificate: record.server,
+        })
+    }
+}
