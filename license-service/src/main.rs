@@ -1,1 +1,27 @@
-fn main() {}
+//! Licensing server: issues licences under a licensor certificate that it renews by itself.
+
+mod app;
+mod commands;
+mod config;
+mod credential;
+mod expiry_watch;
+mod ledger;
+mod licensing;
+mod renewal;
+mod rpc;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = commands::Arguments::parse();
+    let output = arguments.output;
+    match commands::run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => licensor::cli::report(&failure, output),
+    }
+}

@@ -46,7 +46,9 @@ impl Serialize for Span {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         const DAY: u64 = 86_400;
         match self.0.as_secs() {
-            seconds if seconds >= DAY && seconds % DAY == 0 => serializer.collect_str(&format_args!("{}d", seconds / DAY)),
+            seconds if seconds >= DAY && seconds % DAY == 0 => {
+                serializer.collect_str(&format_args!("{}d", seconds / DAY))
+            }
             _ => serializer.collect_str(&humantime::format_duration(self.0)),
         }
     }

@@ -10,6 +10,7 @@ pub mod event;
 pub mod events_cli;
 pub mod expiry;
 pub mod file;
+pub mod health;
 pub mod key;
 pub mod ops;
 pub mod page;

@@ -30,7 +30,9 @@ pub fn start_log(log: &Log) -> Result<(), ConfigError> {
     // A second call (in tests) leaves the first in place.
     let _ = match log.format {
         LogFormat::Json => subscriber.json().flatten_event(true).with_current_span(false).try_init(),
-        LogFormat::Pretty => subscriber.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Pretty => {
+            subscriber.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init()
+        }
     };
     Ok(())
 }

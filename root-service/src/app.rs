@@ -9,6 +9,7 @@ use licensor::{
     clock::SharedClock,
     data_dir::DataDir,
     event::{Event, EventKind, EventLog, EventRpc},
+    health::{HealthRpc, Working},
     ops, process,
     reflection::reflection,
     serve::{Acceptor, Shutdown, bind, grpc_server},
@@ -23,7 +24,9 @@ use proto::{
     },
     event::v1::event_service_server::{self, EventServiceServer},
 };
+use tokio::sync::watch;
 use tokio_stream::wrappers::UnixListenerStream;
+use tonic_health::pb::health_server::HealthServer;
 
 use crate::{
     authority::{Authority, AuthorityFiles, OwnServer},
@@ -83,9 +86,9 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     let own_server = Arc::new(OwnServer::issue(&core.authority, &config.public_host())?);
     let tls = tls::server_config(Arc::new(tls::Current(own_server.current())), clock.clone())?;
     let (stop, shutdown) = Shutdown::channel();
-    let (health_reporter, health) = tonic_health::server::health_reporter();
+    let (ticker, ticks) = watch::channel(0);
 
-    let admin = serve_admin(&config, &core, &clock, admin_listener, shutdown.clone());
+    let admin = serve_admin(&config, &core, &clock, admin_listener, ticks.clone(), shutdown.clone());
     let acceptor = Acceptor { tls, limits: config.limits.clone(), metrics: core.metrics.clone() };
     let (reflection_v1, reflection_v1alpha) =
         reflection(&[certification_service_server::SERVICE_NAME, event_service_server::SERVICE_NAME])?;
@@ -106,7 +109,7 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
                 .max_decoding_message_size(config.limits.message_bytes),
         )
         .add_service(EventServiceServer::new(events))
-        .add_service(health)
+        .add_service(HealthServer::new(health(&core, ticks.clone(), shutdown.clone())))
         .add_service(reflection_v1)
         .add_service(reflection_v1alpha);
     let incoming = acceptor.accept(listener, shutdown.clone());
@@ -120,8 +123,7 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         own_server,
         clock: clock.clone(),
         check_interval: config.expiry.check_interval.0,
-        health: health_reporter,
-        services: vec!["", certification_service_server::SERVICE_NAME],
+        ticker,
     };
     let watch = tokio::spawn(watch.run(shutdown.clone()));
     tracing::info!(listen = %config.listen, ops = %config.ops_listen, admin = %admin_path.display(), "serving");
@@ -146,6 +148,7 @@ fn serve_admin(
     core: &Core,
     clock: &SharedClock,
     listener: tokio::net::UnixListener,
+    ticks: watch::Receiver<u64>,
     shutdown: Shutdown,
 ) -> tokio::task::JoinHandle<Result<()>> {
     let administrators = Administrators::new(&config.admin.uids);
@@ -154,7 +157,8 @@ fn serve_admin(
     let server = tonic::transport::Server::builder()
         .layer(tonic::service::InterceptorLayer::new(move |request| administrators.check(request)))
         .add_service(CertificationAdminServiceServer::new(rpc))
-        .add_service(EventServiceServer::new(events));
+        .add_service(EventServiceServer::new(events))
+        .add_service(HealthServer::new(health(core, ticks, shutdown.clone())));
     tokio::spawn(async move {
         let (reflection_v1, reflection_v1alpha) = reflection(&[
             certification_admin_service_server::SERVICE_NAME,
@@ -163,11 +167,17 @@ fn serve_admin(
         server
             .add_service(reflection_v1)
             .add_service(reflection_v1alpha)
-            .add_service(tonic_health::server::health_reporter().1)
             .serve_with_incoming_shutdown(UnixListenerStream::new(listener), shutdown.wait())
             .await
             .context("admin socket")
     })
+}
+
+fn health(core: &Core, ticks: watch::Receiver<u64>, shutdown: Shutdown) -> HealthRpc {
+    let authority = core.authority.clone();
+    let working: Working = Arc::new(move || authority.check_enabled().is_ok());
+    let services = vec![("", working.clone()), (certification_service_server::SERVICE_NAME, working)];
+    HealthRpc::new(services, ticks, shutdown)
 }
 
 /// Probes and metrics, and the issuer's certificate where certificates say that it is.

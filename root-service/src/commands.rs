@@ -188,7 +188,8 @@ fn failure(error: anyhow::Error) -> Failure {
             let sentence = format!("{error:#}");
             match error.downcast_ref::<InitError>() {
                 Some(
-                    InitError::Key(KeyError::File { .. } | KeyError::PassphraseNeeded { .. }) | InitError::File(..),
+                    InitError::Key(KeyError::File { .. } | KeyError::PassphraseNeeded { .. })
+                    | InitError::File(..),
                 ) => Failure::Configuration(ConfigError::unusable("data_dir", sentence)),
                 _ => Failure::Failed(sentence),
             }

@@ -1,4 +1,4 @@
-//! Watches the clock: raises events 16, 17 and 18, keeps the health service true, replaces the root's own server
+//! Watches the clock: raises events 16, 17 and 18, and replaces the root's own server
 //! certificate in time.
 
 use std::{
@@ -11,7 +11,7 @@ use licensor::{
     event::{Event, EventKind},
     serve::Shutdown,
 };
-use tonic_health::{ServingStatus, server::HealthReporter};
+use tokio::sync::watch;
 
 use crate::authority::{Authority, OwnServer};
 
@@ -24,9 +24,8 @@ pub(crate) struct ExpiryWatch {
     pub(crate) own_server: Arc<OwnServer>,
     pub(crate) clock: SharedClock,
     pub(crate) check_interval: Duration,
-    pub(crate) health: HealthReporter,
-    /// Names of the services whose health is that of the authority.
-    pub(crate) services: Vec<&'static str>,
+    /// Tells those who watch the health to look again.
+    pub(crate) ticker: watch::Sender<u64>,
 }
 
 impl ExpiryWatch {
@@ -56,13 +55,7 @@ impl ExpiryWatch {
         if let Err(error) = self.own_server.refresh(&self.authority) {
             tracing::error!(%error, "the certificate of the TLS port could not be replaced");
         }
-        let status = match self.authority.check_enabled() {
-            Ok(()) => ServingStatus::Serving,
-            Err(_) => ServingStatus::NotServing,
-        };
-        for service in &self.services {
-            self.health.set_service_status(*service, status).await;
-        }
+        self.ticker.send_modify(|ticks| *ticks += 1);
     }
 
     async fn next_deadline(&self, now: SystemTime) -> SystemTime {

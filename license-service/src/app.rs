@@ -1,0 +1,257 @@
+//! Wires the service together, and runs it until it is told to stop.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use licensor::{
+    admin::{self, Administrators},
+    clock::SharedClock,
+    data_dir::DataDir,
+    event::{EventLog, EventRpc},
+    health::{HealthRpc, Working},
+    key::{KeyAlgorithm, PrivateKey},
+    ops, process,
+    reflection::reflection,
+    serve::{Acceptor, Shutdown, bind, grpc_server},
+    store::{SharedStore, SledOptions, SledStore},
+    telemetry::{self, Metrics},
+    tls,
+};
+use proto::{
+    event::v1::event_service_server::{self, EventServiceServer},
+    licensing::v1::{
+        licensing_admin_service_server::{self, LicensingAdminServiceServer},
+        licensing_service_server::{self, LicensingServiceServer},
+        status_service_server::{self, StatusServiceServer},
+    },
+};
+use tokio::sync::watch;
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic_health::pb::health_server::HealthServer;
+
+use crate::{
+    config::Config,
+    credential::Credential,
+    expiry_watch::ExpiryWatch,
+    ledger::Ledger,
+    licensing::Licensing,
+    renewal::{Automatic, KeyStore, Parts, Renewal},
+    rpc::{AdminRpc, LicensingRpc, StatusRpc},
+};
+
+/// Everything below the ports.
+struct Core {
+    renewal: Arc<Renewal>,
+    licensing: Arc<Licensing>,
+    ledger: Arc<Ledger>,
+    events: Arc<EventLog>,
+    metrics: Arc<Metrics>,
+    store: Arc<SledStore>,
+}
+
+impl Core {
+    async fn open(config: &Config, clock: &SharedClock) -> Result<Self> {
+        let options = SledOptions {
+            directory: config.data_dir.join("store"),
+            cache_bytes: config.store.cache_bytes,
+            minimum_free_bytes: config.store.minimum_free_bytes,
+        };
+        let store = Arc::new(SledStore::open(&options)?);
+        let shared: SharedStore = store.clone();
+        let metrics = Metrics::shared();
+        let events = Arc::new(EventLog::open(shared.clone(), clock.clone(), metrics.clone()).await?);
+        let ledger = Arc::new(Ledger::new(shared, events.clone(), config.expiry.clone()));
+        let parts = Parts {
+            clock: clock.clone(),
+            ledger: ledger.clone(),
+            keys: KeyStore::new(&config.data_dir),
+            metrics: metrics.clone(),
+            root_address: config.enrollment.root_address.clone(),
+        };
+        let renewal = Arc::new(Renewal::open(parts).await?);
+        let licensing = Arc::new(Licensing::new(
+            config.licensing.clone(),
+            config.limits.signing,
+            clock.clone(),
+            ledger.clone(),
+            renewal.subscribe(),
+        ));
+        Ok(Self { renewal, licensing, ledger, events, metrics, store })
+    }
+}
+
+/// Runs the service.
+pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
+    process::prepare();
+    telemetry::start_log(&config.log)?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %serde_json::to_string(&config)?, "starting");
+    let stop_signal = process::stop_signal()?;
+    let _data_dir = DataDir::open(&config.data_dir)?;
+    let core = Core::open(&config, &clock).await?;
+    let listener = bind(config.listen, "listen").await?;
+    let ops_listener = bind(config.ops_listen, "ops_listen").await?;
+    let admin_path = admin::socket_path(&config.admin, &config.data_dir);
+    let admin_listener = admin::listen(&admin_path, &config.admin)?;
+    note_other_root(&config, core.renewal.subscribe().borrow().as_deref());
+
+    let server = Arc::new(tls::Swappable::new(unenrolled_server()?));
+    if let Some(credential) = &*core.renewal.subscribe().borrow() {
+        server.store(credential.server.clone());
+    }
+    let tls = tls::server_config(Arc::new(tls::Current(server.clone())), clock.clone())?;
+    let (stop, shutdown) = Shutdown::channel();
+    let (ticker, ticks) = watch::channel(0);
+
+    let admin = serve_admin(&config, &core, &clock, admin_listener, ticks.clone(), shutdown.clone());
+    let acceptor = Acceptor { tls, limits: config.limits.clone(), metrics: core.metrics.clone() };
+    let (reflection_v1, reflection_v1alpha) = reflection(&[
+        licensing_service_server::SERVICE_NAME,
+        status_service_server::SERVICE_NAME,
+        event_service_server::SERVICE_NAME,
+    ])?;
+    let licensing = LicensingServiceServer::new(LicensingRpc { licensing: core.licensing.clone() })
+        .max_decoding_message_size(config.limits.message_bytes);
+    let public = grpc_server(&config.limits, &core.metrics, &clock)
+        .add_service(licensing)
+        .add_service(StatusServiceServer::new(status(&config, &core, &clock)))
+        .add_service(EventServiceServer::new(events(&config, &core, &shutdown)))
+        .add_service(HealthServer::new(health(&core, ticks.clone(), shutdown.clone())))
+        .add_service(reflection_v1)
+        .add_service(reflection_v1alpha);
+    let incoming = acceptor.accept(listener, shutdown.clone());
+    let public = {
+        let shutdown = shutdown.clone();
+        tokio::spawn(async move { public.serve_with_incoming_shutdown(incoming, shutdown.wait()).await })
+    };
+    let licensing = core.licensing.clone();
+    let readiness: ops::Readiness = Arc::new(move || match licensing.enabled() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("{}: {error}", error.reason)),
+    });
+    let ops = tokio::spawn(ops::serve(
+        ops_listener,
+        ops::routes(readiness, core.metrics.clone()),
+        shutdown.clone(),
+    ));
+    let watch = ExpiryWatch {
+        ledger: core.ledger.clone(),
+        credential: core.renewal.subscribe(),
+        clock: clock.clone(),
+        expiry: config.expiry.clone(),
+        server,
+        ticker,
+    };
+    let watch = tokio::spawn(watch.run(shutdown.clone()));
+    let automatic = Automatic {
+        renewal: core.renewal.clone(),
+        clock: clock.clone(),
+        check_interval: config.expiry.check_interval.0,
+        at: config.renewal.at,
+        enabled: config.renewal.automatic,
+        token_file: config.enrollment.token_file.clone(),
+    };
+    let automatic = tokio::spawn(automatic.run(shutdown.clone()));
+    tracing::info!(listen = %config.listen, ops = %config.ops_listen, admin = %admin_path.display(), "serving");
+
+    let failure = core.store.failure();
+    let outcome = tokio::select! {
+        signal = stop_signal => {
+            tracing::info!(signal, "stopping: calls in flight are finished first");
+            Ok(())
+        }
+        error = failure => Err(anyhow::Error::from(error)),
+    };
+    let work = async { tokio::join!(public, admin, ops, watch, automatic) };
+    process::drain(&stop, work, config.limits.drain.0).await;
+    // One that stays behind is replaced at the next start.
+    let _ = std::fs::remove_file(&admin_path);
+    tracing::info!("stopped");
+    outcome
+}
+
+/// Enrols without a running service.
+pub(crate) async fn enroll(config: &Config, clock: SharedClock, token: &str) -> Result<Arc<Credential>> {
+    process::prepare();
+    let _data_dir = DataDir::open(&config.data_dir)?;
+    let core = Core::open(config, &clock).await?;
+    Ok(core.renewal.enroll(token).await?)
+}
+
+fn serve_admin(
+    config: &Config,
+    core: &Core,
+    clock: &SharedClock,
+    listener: tokio::net::UnixListener,
+    ticks: watch::Receiver<u64>,
+    shutdown: Shutdown,
+) -> tokio::task::JoinHandle<Result<()>> {
+    let administrators = Administrators::new(&config.admin.uids);
+    let server = tonic::transport::Server::builder()
+        .layer(tonic::service::InterceptorLayer::new(move |request| administrators.check(request)))
+        .add_service(LicensingAdminServiceServer::new(AdminRpc { renewal: core.renewal.clone() }))
+        .add_service(StatusServiceServer::new(status(config, core, clock)))
+        .add_service(EventServiceServer::new(events(config, core, &shutdown)))
+        .add_service(HealthServer::new(health(core, ticks, shutdown.clone())));
+    tokio::spawn(async move {
+        let (reflection_v1, reflection_v1alpha) = reflection(&[
+            licensing_admin_service_server::SERVICE_NAME,
+            status_service_server::SERVICE_NAME,
+            event_service_server::SERVICE_NAME,
+        ])?;
+        server
+            .add_service(reflection_v1)
+            .add_service(reflection_v1alpha)
+            .serve_with_incoming_shutdown(UnixListenerStream::new(listener), shutdown.wait())
+            .await
+            .context("admin socket")
+    })
+}
+
+fn events(config: &Config, core: &Core, shutdown: &Shutdown) -> EventRpc {
+    let everyone: licensor::event::EventAccess = Arc::new(|_, filter| Box::pin(async { Ok(filter) }));
+    EventRpc::new(core.events.clone(), everyone, config.limits.watchers, shutdown.clone())
+}
+
+fn status(config: &Config, core: &Core, clock: &SharedClock) -> StatusRpc {
+    StatusRpc {
+        credential: core.renewal.subscribe(),
+        ledger: core.ledger.clone(),
+        clock: clock.clone(),
+        automatic: config.renewal.automatic,
+        renew_at: config.renewal.at,
+    }
+}
+
+fn health(core: &Core, ticks: watch::Receiver<u64>, shutdown: Shutdown) -> HealthRpc {
+    let licensing = core.licensing.clone();
+    let issues: Working = Arc::new(move || licensing.enabled().is_ok());
+    let services = vec![
+        ("", issues.clone()),
+        (licensing_service_server::SERVICE_NAME, issues),
+        (status_service_server::SERVICE_NAME, Arc::new(|| true)),
+    ];
+    HealthRpc::new(services, ticks, shutdown)
+}
+
+/// Says where renewals go if somebody may expect something else.
+fn note_other_root(config: &Config, credential: Option<&Credential>) {
+    if let (Some(configured), Some(credential)) = (&config.enrollment.root_address, credential)
+        && *configured != credential.renewal_address
+    {
+        tracing::warn!(
+            configured,
+            renewal_address = credential.renewal_address,
+            "`enrollment.root_address` is not the root that issued the current certificate: renewal goes to the one that did; to move, enrol there with a token"
+        );
+    }
+}
+
+/// What the TLS port serves before enrolment: nobody trusts it, but whoever looks is told what to do.
+fn unenrolled_server() -> Result<Arc<rustls::sign::CertifiedKey>> {
+    let key = PrivateKey::generate(KeyAlgorithm::P256)?;
+    let mut params = rcgen::CertificateParams::new(["localhost".to_owned()])?;
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::CommonName, "not enrolled");
+    let certificate = params.self_signed(&key)?;
+    Ok(tls::certified_key(&[certificate.der().to_vec()], &key)?)
+}

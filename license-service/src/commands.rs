@@ -1,0 +1,266 @@
+//! The command line. All but `enroll`, `serve` and `verify` talk to the running service over its admin socket.
+
+use std::{
+    fs,
+    io::{self, Read},
+    path::PathBuf,
+};
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use licensor::{
+    admin,
+    cli::{Failure, Output, instant, print_object, text},
+    clock::{SystemClock, from_unix_seconds, rfc3339, unix_seconds},
+    config::ConfigError,
+    error::Error,
+    events_cli::{self, EventsCommand},
+    key::KeyError,
+    store::StoreError,
+};
+use proto::licensing::v1::{
+    EnrollRequest, GetStatusRequest, RenewCertificateRequest,
+    licensing_admin_service_client::LicensingAdminServiceClient, status_service_client::StatusServiceClient,
+};
+use serde_json::{Value, json};
+use tonic::transport::Channel;
+use verifier::Certificate;
+
+use crate::{app, config::Config};
+
+/// Seconds by which the clocks of this machine and of an issuer may differ.
+const LEEWAY: i64 = 60;
+
+/// Licensing server: issues licences under a licensor certificate that it renews by itself.
+#[derive(Debug, Parser)]
+#[command(
+    name = "license-service",
+    version,
+    arg_required_else_help = true,
+    after_help = "Example:\n  license-service --config license.toml enroll --token-file token && license-service --config license.toml serve"
+)]
+pub(crate) struct Arguments {
+    /// Configuration file [default: /etc/licensor/license.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Form of the output
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub(crate) output: Output,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Get the first licensor certificate with an enrolment token, or move to another root
+    #[command(
+        after_help = "Works with and without a running service.\n\nExample:\n  root-service token create --node berlin-1 --owner 'Example GmbH' --output json | jq -r .token | license-service enroll --token -"
+    )]
+    Enroll {
+        /// File with the token
+        #[arg(long, value_name = "FILE", required_unless_present = "token", conflicts_with = "token")]
+        token_file: Option<PathBuf>,
+        /// The token; `-` reads it from standard input, where no other user can see it
+        #[arg(long)]
+        token: Option<String>,
+    },
+    /// Run the service until SIGTERM or Ctrl-C
+    #[command(after_help = "Example:\n  license-service --config /etc/licensor/license.toml serve")]
+    Serve,
+    /// Renew the licensor certificate now, at the root that issued it
+    #[command(after_help = "Example:\n  license-service renew --output json")]
+    Renew {
+        /// Keep the licensor key instead of making a new one
+        #[arg(long)]
+        same_key: bool,
+    },
+    /// Sum up this server: its certificate, and whether it issues licences
+    #[command(after_help = "Example:\n  license-service status --output json")]
+    Status,
+    /// What happened
+    #[command(subcommand)]
+    Events(EventsCommand),
+    /// Verify a licence offline
+    #[command(
+        after_help = "Revocation is not known offline and not checked.\n\nExample:\n  license-service verify license.jwt --trust-bundle trust-bundle.pem"
+    )]
+    Verify {
+        /// File with the licence; `-` reads it from standard input
+        file: PathBuf,
+        /// Trust anchors (PEM) [default: trust-bundle.pem in `data_dir`]
+        #[arg(long, value_name = "FILE")]
+        trust_bundle: Option<PathBuf>,
+    },
+    /// Print completions for a shell
+    #[command(after_help = "Example:\n  license-service completions zsh > ~/.zfunc/_license-service")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Runs one command.
+pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { config, output, command } = arguments;
+    let config_file = config.as_deref();
+    match command {
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "license-service", &mut io::stdout());
+            Ok(())
+        }
+        Command::Verify { file, trust_bundle } => {
+            let bundle = match trust_bundle {
+                Some(bundle) => bundle,
+                None => Config::load(config_file)?.data_dir.join("trust-bundle.pem"),
+            };
+            verify(&file, &bundle, output)
+        }
+        Command::Enroll { token_file, token } => {
+            let config = Config::load(config_file)?;
+            let token = read_token(token_file, token)?;
+            let certificate = runtime()?.block_on(enroll(&config, &token))?;
+            print_object(output, &certificate_json(&certificate))
+        }
+        Command::Serve => {
+            let config = Config::load(config_file)?;
+            runtime()?.block_on(app::serve(config, SystemClock::shared())).map_err(failure)
+        }
+        command => {
+            let config = Config::load(config_file)?;
+            let socket = admin::socket_path(&config.admin, &config.data_dir);
+            runtime()?.block_on(async { administer(command, admin::connect(&socket).await?, output).await })
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::other)
+}
+
+/// A key file that others can read is a matter of configuration; everything else failed or was refused.
+fn failure(error: anyhow::Error) -> Failure {
+    let error = match error.downcast::<ConfigError>() {
+        Ok(error) => return Failure::Configuration(error),
+        Err(error) => error,
+    };
+    let error = match error.downcast::<Error>() {
+        Ok(error) => return Failure::Refused(error),
+        Err(error) => error,
+    };
+    let sentence = format!("{error:#}");
+    match error.downcast_ref::<KeyError>() {
+        Some(_) => Failure::Configuration(ConfigError::unusable("data_dir", sentence)),
+        None => Failure::Failed(sentence),
+    }
+}
+
+fn read_token(file: Option<PathBuf>, token: Option<String>) -> Result<String, Failure> {
+    let unreadable = |name: &str, error: io::Error| {
+        Failure::Failed(format!("the token cannot be read from {name}: {error}"))
+    };
+    match (file, token.as_deref()) {
+        (Some(file), _) => {
+            fs::read_to_string(&file).map_err(|error| unreadable(&file.display().to_string(), error))
+        }
+        (None, Some("-")) => {
+            let mut text = String::new();
+            io::stdin().read_to_string(&mut text).map_err(|error| unreadable("standard input", error))?;
+            Ok(text)
+        }
+        (None, token) => Ok(token.unwrap_or_default().to_owned()),
+    }
+}
+
+/// Enrols here, or lets the running service do it.
+async fn enroll(config: &Config, token: &str) -> Result<Vec<u8>, Failure> {
+    match app::enroll(config, SystemClock::shared(), token).await {
+        Ok(credential) => Ok(credential.issuance.licensor.clone()),
+        Err(error) if matches!(error.downcast_ref(), Some(StoreError::Locked { .. })) => {
+            let channel = admin::connect(&admin::socket_path(&config.admin, &config.data_dir)).await?;
+            let request = EnrollRequest { token: token.to_owned() };
+            Ok(LicensingAdminServiceClient::new(channel).enroll(request).await?.into_inner().certificate)
+        }
+        Err(error) => Err(failure(error)),
+    }
+}
+
+async fn administer(command: Command, channel: Channel, output: Output) -> Result<(), Failure> {
+    match command {
+        Command::Renew { same_key } => {
+            let request = RenewCertificateRequest { same_key };
+            let renewed =
+                LicensingAdminServiceClient::new(channel).renew_certificate(request).await?.into_inner();
+            print_object(output, &certificate_json(&renewed.certificate))
+        }
+        Command::Status => status(channel, output).await,
+        Command::Events(command) => events_cli::run(command, channel, output).await,
+        // Done before anyone connects.
+        Command::Enroll { .. } | Command::Serve | Command::Verify { .. } | Command::Completions { .. } => {
+            Ok(())
+        }
+    }
+}
+
+async fn status(channel: Channel, output: Output) -> Result<(), Failure> {
+    let status = StatusServiceClient::new(channel).get_status(GetStatusRequest {}).await?.into_inner();
+    let certificate = status.certificate.map_or(Value::Null, |certificate| {
+        json!({
+            "serial": certificate.serial,
+            "not_before": instant(certificate.not_before),
+            "not_after": instant(certificate.not_after),
+            "issuer_key_id": certificate.issuer_key_id,
+            "renewal_address": certificate.renewal_address,
+            "renew_at": instant(certificate.renew_time),
+        })
+    });
+    print_object(
+        output,
+        &json!({
+            "node": text(&status.node),
+            "owner": text(&status.owner),
+            "spiffe_id": text(&status.spiffe_id),
+            "enabled": status.enabled,
+            "disabled_reason": text(&status.disabled_reason),
+            "certificate": certificate,
+            "last_renewal": instant(status.last_renewal_time),
+            "last_renewal_error": text(&status.last_renewal_error),
+        }),
+    )
+}
+
+fn certificate_json(der: &[u8]) -> Value {
+    match Certificate::parse(der) {
+        Ok(facts) => json!({
+            "serial": facts.serial,
+            "not_before": rfc3339(from_unix_seconds(facts.not_before)),
+            "not_after": rfc3339(from_unix_seconds(facts.not_after)),
+            "issuer_key_id": facts.issuer_key_id,
+        }),
+        Err(_) => Value::Null,
+    }
+}
+
+fn verify(file: &PathBuf, bundle: &PathBuf, output: Output) -> Result<(), Failure> {
+    let unreadable =
+        |path: &PathBuf, error: io::Error| Failure::Failed(format!("{}: {error}", path.display()));
+    let license = if file.as_os_str() == "-" {
+        io::read_to_string(io::stdin()).map_err(|error| unreadable(file, error))?
+    } else {
+        fs::read_to_string(file).map_err(|error| unreadable(file, error))?
+    };
+    let anchors = pem::parse_many(fs::read(bundle).map_err(|error| unreadable(bundle, error))?)
+        .map_err(|error| Failure::Failed(format!("{}: {error}", bundle.display())))?;
+    let anchors: Vec<Vec<u8>> = anchors.into_iter().map(pem::Pem::into_contents).collect();
+    let now = unix_seconds(SystemClock::shared().now());
+    let claims = verifier::verify_license(&license, &anchors, now, LEEWAY)
+        .map_err(|error| Failure::other(anyhow::Error::new(error).context("the licence is not valid")))?;
+    let mut shown = serde_json::to_value(&claims).map_err(Failure::other)?;
+    for name in ["iat", "nbf", "exp"] {
+        if output == Output::Table
+            && let Some(seconds) = shown[name].as_i64()
+        {
+            shown[name] = json!(rfc3339(from_unix_seconds(seconds)));
+        }
+    }
+    print_object(output, &shown)
+}

@@ -1,0 +1,203 @@
+//! The credential of a licensing server: licensor certificate and key, and those of its TLS port; checked as a stranger
+//! would check them before anyone sees them.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine};
+use licensor::{
+    clock::{from_unix_seconds, rfc3339, unix_seconds},
+    error::{Error, Reason, Result},
+    expiry::Validity,
+    key::PrivateKey,
+    tls::certified_key,
+};
+use rcgen::PublicKeyData;
+use rustls::sign::CertifiedKey;
+use verifier::{
+    Certificate, ChainError,
+    license::{LICENSE_TYPE, LicenseHeader},
+    verify_licensor_chain,
+};
+
+/// What a root issued, and the keys that it was issued for.
+#[derive(Debug)]
+pub(crate) struct Issuance {
+    /// Licensor certificate (DER).
+    pub(crate) licensor: Vec<u8>,
+    /// Certificate of the TLS port (DER).
+    pub(crate) server: Vec<u8>,
+    /// Issuers below the anchor (DER).
+    pub(crate) issuers: Vec<Vec<u8>>,
+    /// Trust anchors (DER).
+    pub(crate) anchors: Vec<Vec<u8>>,
+    /// When to renew.
+    pub(crate) renew_at: SystemTime,
+    pub(crate) keys: Arc<Keys>,
+}
+
+/// The private keys of a server.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    /// Signs licences, and authenticates to the root.
+    pub(crate) licensor: PrivateKey,
+    /// Serves the TLS port.
+    pub(crate) server: PrivateKey,
+}
+
+/// A credential that stood up to every check.
+#[derive(Debug)]
+pub(crate) struct Credential {
+    pub(crate) issuance: Issuance,
+    /// What the licensor certificate says.
+    pub(crate) facts: Certificate,
+    pub(crate) validity: Validity,
+    /// Its SPIFFE ID.
+    pub(crate) spiffe_id: String,
+    /// `host:port` of the root that renews it.
+    pub(crate) renewal_address: String,
+    /// The first part of every licence: the JOSE header in base64url.
+    pub(crate) jose_header: String,
+    /// What the TLS port serves.
+    pub(crate) server: Arc<CertifiedKey>,
+    /// What the root is shown.
+    pub(crate) client: Arc<CertifiedKey>,
+}
+
+impl Credential {
+    /// Checks what a root answered, against the anchors that were trusted before, at `now`.
+    ///
+    /// # Errors
+    /// `CREDENTIAL_INVALID`, or `CERTIFICATE_NOT_YET_VALID` if this machine's clock is behind.
+    pub(crate) fn check(issuance: Issuance, trusted: &[Vec<u8>], now: SystemTime) -> Result<Self> {
+        verify_licensor_chain(&issuance.licensor, &issuance.issuers, trusted, unix_seconds(now))
+            .map_err(|error| chain_error(&error, now))?;
+        if !trusted.iter().any(|anchor| issuance.anchors.contains(anchor)) {
+            return Err(invalid("its trust bundle does not have the trust anchor that this server knows"));
+        }
+        Self::assemble(issuance)
+    }
+
+    /// Puts together what was checked when it was issued; its dates are looked at where it is used.
+    ///
+    /// # Errors
+    /// `CREDENTIAL_INVALID` if the parts do not belong together.
+    pub(crate) fn assemble(issuance: Issuance) -> Result<Self> {
+        let facts = Certificate::parse(&issuance.licensor).map_err(|_| invalid("it is not a certificate"))?;
+        let Keys { licensor, server } = &*issuance.keys;
+        if facts.public_key_info != licensor.subject_public_key_info() {
+            return Err(invalid("the licensor certificate is for another key"));
+        }
+        let server_facts = Certificate::parse(&issuance.server)
+            .map_err(|_| invalid("there is no server certificate with it"))?;
+        if server_facts.public_key_info != server.subject_public_key_info() {
+            return Err(invalid("the server certificate is for another key"));
+        }
+        let spiffe_id = facts.spiffe_id.clone().ok_or_else(|| invalid("it has no SPIFFE ID"))?;
+        let renewal_address =
+            facts.renewal_address.clone().ok_or_else(|| invalid("it does not say where it is renewed"))?;
+        let chain = |leaf: &[u8]| -> Vec<Vec<u8>> {
+            std::iter::once(leaf.to_vec()).chain(issuance.issuers.iter().cloned()).collect()
+        };
+        let licensor_chain = chain(&issuance.licensor);
+        let header = LicenseHeader {
+            alg: licensor.jws_algorithm().to_owned(),
+            typ: LICENSE_TYPE.to_owned(),
+            x5c: licensor_chain.iter().map(|der| BASE64_STANDARD.encode(der)).collect(),
+        };
+        let header = serde_json::to_vec(&header).map_err(|error| Error::internal("JOSE header", error))?;
+        let unfit = |_| invalid("its key is not fit for TLS");
+        Ok(Self {
+            validity: Validity::of(&facts),
+            spiffe_id,
+            renewal_address,
+            jose_header: BASE64_URL_SAFE_NO_PAD.encode(header),
+            server: certified_key(&chain(&issuance.server), server).map_err(unfit)?,
+            client: certified_key(&licensor_chain, licensor).map_err(unfit)?,
+            facts,
+            issuance,
+        })
+    }
+
+    /// Name of this licensing server.
+    pub(crate) fn node(&self) -> &str {
+        &self.facts.common_name
+    }
+
+    /// When to renew: the instant chosen in the root's window, or the share of the lifetime that is configured here.
+    pub(crate) fn renew_at(&self, configured: Option<f64>) -> SystemTime {
+        match configured {
+            Some(share) => self.validity.issued_at + self.validity.lifetime().mul_f64(share),
+            None => self.issuance.renew_at,
+        }
+    }
+}
+
+/// That licences can be issued at `now`, with which credential; or why not.
+///
+/// # Errors
+/// `NOT_ENROLLED`, `LICENSOR_CERTIFICATE_EXPIRED` or `LICENSOR_CERTIFICATE_NOT_YET_VALID`.
+pub(crate) fn enabled(credential: Option<&Arc<Credential>>, now: SystemTime) -> Result<&Arc<Credential>> {
+    let Some(credential) = credential else {
+        return Err(Error::new(
+            Reason::NotEnrolled,
+            "this licensing server is not enrolled: make a token at the root (`root-service token create`) and run `license-service enroll`",
+        ));
+    };
+    let Validity { not_before, not_after, .. } = credential.validity;
+    if now >= not_after {
+        let message = format!(
+            "the licensor certificate of {} expired on {}: nothing is issued until it is renewed (`license-service renew`)",
+            credential.node(),
+            rfc3339(not_after)
+        );
+        return Err(Error::new(Reason::LicensorCertificateExpired, message)
+            .with("not_after", rfc3339(not_after))
+            .with("serial", &credential.facts.serial));
+    }
+    if now < not_before {
+        let message = format!(
+            "the licensor certificate of {} is valid from {} on, and the clock of this machine says {}: set the clock",
+            credential.node(),
+            rfc3339(not_before),
+            rfc3339(now)
+        );
+        return Err(Error::new(Reason::LicensorCertificateNotYetValid, message)
+            .with("not_before", rfc3339(not_before))
+            .with("serial", &credential.facts.serial));
+    }
+    Ok(credential)
+}
+
+/// An instant of the window at random.
+pub(crate) fn instant_in(window: (SystemTime, SystemTime)) -> SystemTime {
+    let (start, end) = window;
+    let length = end.duration_since(start).unwrap_or(Duration::ZERO);
+    start + length.mul_f64(rand::random_range(0.0..1.0))
+}
+
+fn invalid(problem: &str) -> Error {
+    Error::new(
+        Reason::CredentialInvalid,
+        format!("the answer of the root cannot be used: {problem}; the credential in use is kept"),
+    )
+}
+
+fn chain_error(error: &ChainError, now: SystemTime) -> Error {
+    match error {
+        ChainError::NotYetValid { not_before } => {
+            let not_before = rfc3339(from_unix_seconds(*not_before));
+            Error::new(
+                Reason::CertificateNotYetValid,
+                format!(
+                    "the new certificate is valid from {not_before} on, and the clock of this machine says {}: set the clock and try again; nothing is lost",
+                    rfc3339(now)
+                ),
+            )
+            .with("not_before", not_before)
+        }
+        other => invalid(&other.to_string()),
+    }
+}

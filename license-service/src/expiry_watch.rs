@@ -1,0 +1,92 @@
+//! Watches the clock: raises events 16, 17 and 18, says when the service is disabled and enabled, and lets the TLS port
+//! serve the newest certificate.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use licensor::{
+    clock::{SharedClock, jump},
+    config::Expiry,
+    event::{Event, EventKind},
+    expiry::Warnings,
+    serve::Shutdown,
+    store::StoreError,
+    tls::Swappable,
+};
+use tokio::sync::watch;
+
+use crate::{
+    credential::{Credential, enabled},
+    ledger::Ledger,
+    renewal::CredentialWatch,
+};
+
+/// The difference between expected and actual time from which on the clock is said to have jumped.
+const JUMP: Duration = Duration::from_secs(120);
+
+/// Everything that depends on the time of day and not on a call.
+pub(crate) struct ExpiryWatch {
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) credential: CredentialWatch,
+    pub(crate) clock: SharedClock,
+    pub(crate) expiry: Expiry,
+    /// What the TLS port serves.
+    pub(crate) server: Arc<Swappable>,
+    /// Tells those who watch the health to look again.
+    pub(crate) ticker: watch::Sender<u64>,
+}
+
+impl ExpiryWatch {
+    /// Works until `shutdown`.
+    pub(crate) async fn run(self, shutdown: Shutdown) {
+        tokio::select! {
+            () = self.watch() => {}
+            () = shutdown.wait() => {}
+        }
+    }
+
+    async fn watch(mut self) {
+        loop {
+            let credential = self.credential.borrow_and_update().clone();
+            if let Some(credential) = &credential {
+                self.server.store(credential.server.clone());
+            }
+            if let Err(error) = self.look(credential.as_ref()).await {
+                tracing::error!(%error, "events that are due could not be kept; they will be tried again");
+            }
+            self.ticker.send_modify(|ticks| *ticks += 1);
+            let (wall, steady) = (self.clock.now(), self.clock.elapsed());
+            let deadline = self.next_deadline(credential.as_deref(), wall);
+            tokio::select! {
+                () = self.clock.wait_until(deadline, self.expiry.check_interval.0) => {}
+                changed = self.credential.changed() => if changed.is_err() { return },
+            }
+            let expected = wall + self.clock.elapsed().saturating_sub(steady);
+            if let Some(seconds) = jump(expected, self.clock.now(), JUMP) {
+                let event = Event::new(EventKind::ClockJumped).argument("seconds", seconds.to_string());
+                if let Err(error) = self.ledger.events().raise(event).await {
+                    tracing::error!(%error, seconds, "the clock jumped, and the event could not be kept");
+                }
+            }
+        }
+    }
+
+    async fn look(&self, credential: Option<&Arc<Credential>>) -> Result<(), StoreError> {
+        let Some(credential) = credential else { return Ok(()) };
+        let now = self.clock.now();
+        self.ledger.raise_due(credential, now).await?;
+        let problem = enabled(Some(credential), now).err().map(|error| error.message);
+        self.ledger.note_enabled(problem.as_deref(), credential.node(), &credential.facts.serial).await?;
+        self.ledger.cull_licenses(now).await
+    }
+
+    fn next_deadline(&self, credential: Option<&Credential>, now: SystemTime) -> SystemTime {
+        let later = now + self.expiry.check_interval.0;
+        credential.map_or(later, |credential| {
+            let begin = Some(credential.validity.not_before).filter(|begin| *begin > now);
+            begin.or_else(|| Warnings::of(&credential.validity, &self.expiry).next(now)).unwrap_or(later)
+        })
+    }
+}

@@ -1,0 +1,126 @@
+//! The task that renews by itself, and enrols by itself where a token file is configured.
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use licensor::{clock::SharedClock, error::Error, serve::Shutdown};
+use tonic::Code;
+
+use super::{Renewal, backoff};
+use crate::credential::Credential;
+
+/// Renews when the time has come.
+#[derive(Debug)]
+pub(crate) struct Automatic {
+    pub(crate) renewal: Arc<Renewal>,
+    pub(crate) clock: SharedClock,
+    /// How often at least the clock is looked at.
+    pub(crate) check_interval: Duration,
+    /// Share of the lifetime at which to renew, instead of the window that the root named.
+    pub(crate) at: Option<f64>,
+    /// Whether to renew at all.
+    pub(crate) enabled: bool,
+    /// A token to enrol with while there is no credential.
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+/// Failures in a row, and when to try again.
+#[derive(Debug, Default)]
+struct Attempts {
+    failures: u32,
+    not_before: Option<SystemTime>,
+}
+
+impl Automatic {
+    /// Works until `shutdown`. An attempt that is under way is given up: the next start takes it up again.
+    pub(crate) async fn run(self, shutdown: Shutdown) {
+        tokio::select! {
+            () = self.work() => {}
+            () = shutdown.wait() => {}
+        }
+    }
+
+    async fn work(&self) {
+        let mut watch = self.renewal.subscribe();
+        let mut attempts = Attempts::default();
+        loop {
+            let credential = watch.borrow_and_update().clone();
+            let deadline = match &credential {
+                Some(credential) if self.enabled => Some(credential.renew_at(self.at)),
+                Some(_) => None,
+                None => self.token_file.as_ref().map(|_| SystemTime::UNIX_EPOCH),
+            };
+            let now = self.clock.now();
+            let deadline =
+                deadline.map(|deadline| attempts.not_before.map_or(deadline, |wait| wait.max(deadline)));
+            if let Some(deadline) = deadline
+                && now >= deadline
+            {
+                let result = match &credential {
+                    Some(credential) => self.renewal.renew_if_current(credential).await,
+                    None => self.enroll().await,
+                };
+                match result {
+                    Ok(()) => attempts = Attempts::default(),
+                    Err(error) => self.back_off(&mut attempts, credential.as_deref(), &error),
+                }
+                continue;
+            }
+            let deadline = deadline.unwrap_or(now + self.check_interval);
+            tokio::select! {
+                () = self.clock.wait_until(deadline, self.check_interval) => {}
+                changed = watch.changed() => {
+                    attempts = Attempts::default();
+                    if changed.is_err() {
+                        return;
+                    }
+                }
+            }
+            // A clock that was set back must not keep a wait alive that was meant to be short.
+            let now = self.clock.now();
+            attempts.not_before = attempts.not_before.map(|wait| wait.min(now + backoff::LONGEST));
+        }
+    }
+
+    async fn enroll(&self) -> Result<(), Error> {
+        let Some(path) = &self.token_file else { return Ok(()) };
+        let token = fs::read_to_string(path).map_err(|error| {
+            let message = format!(
+                "the token file {} (`enrollment.token_file`) cannot be read: {error}",
+                path.display()
+            );
+            Error::new(licensor::error::Reason::TokenUnknown, message)
+        });
+        let enrolled = match token {
+            Ok(token) => self.renewal.enroll(&token).await.map(|_| ()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &enrolled {
+            tracing::warn!(reason = %error.reason, %error, "enrolment failed; it is tried again");
+        }
+        enrolled
+    }
+
+    fn back_off(&self, attempts: &mut Attempts, credential: Option<&Credential>, error: &Error) {
+        attempts.failures = attempts.failures.saturating_add(1);
+        let now = self.clock.now();
+        // A server that is not enrolled issues nothing, just as an expired one.
+        let left = credential.and_then(|credential| credential.validity.not_after.duration_since(now).ok());
+        let mut wait = backoff::delay(
+            attempts.failures,
+            left.unwrap_or_default(),
+            error.retry_after,
+            rand::random_range(0.0..1.0),
+        );
+        if credential.is_some() && error.reason.code() == Code::PermissionDenied {
+            // The root knows this certificate and does not renew it: only people can change that.
+            wait = backoff::LONGEST;
+        }
+        tracing::info!(seconds = wait.as_secs_f64(), failures = attempts.failures, "the next attempt waits");
+        attempts.not_before = Some(now + wait);
+    }
+}

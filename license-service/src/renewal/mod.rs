@@ -1,0 +1,317 @@
+//! Enrolment and renewal: the only writer of the credential. TLS, licences, status and the expiry watch only read it.
+//!
+//! Keys are on the disk before anything is asked for with them, an answer is checked before it is kept, and kept before
+//! it is used. Whatever stops in between, the next attempt uses the same keys and gets the same certificates.
+
+mod automatic;
+mod backoff;
+mod key_store;
+mod root_client;
+
+use std::{sync::Arc, time::SystemTime};
+
+use licensor::{
+    clock::{SharedClock, from_timestamp, from_unix_seconds, unix_seconds},
+    error::{Error, Reason, Result},
+    event::EventKind,
+    telemetry::Metrics,
+    tls::{Single, client_config, first_contact_config},
+    token::EnrollmentToken,
+};
+use proto::certification::v1::{EnrollRequest, RenewRequest, RenewResponse, RenewalWindow};
+use tokio::sync::{Mutex, watch};
+use verifier::certificate::hex;
+
+use crate::{
+    credential::{Credential, Issuance, Keys, instant_in},
+    ledger::{CredentialRecord, KeyNames, Ledger, PendingRecord},
+};
+
+pub(crate) use automatic::Automatic;
+pub(crate) use key_store::KeyStore;
+
+/// What everyone reads: the credential in use, `None` before enrolment.
+pub(crate) type CredentialWatch = watch::Receiver<Option<Arc<Credential>>>;
+
+/// Enrols and renews.
+#[derive(Debug)]
+pub(crate) struct Renewal {
+    clock: SharedClock,
+    ledger: Arc<Ledger>,
+    keys: KeyStore,
+    metrics: Arc<Metrics>,
+    /// Where to enrol instead of the address in the token.
+    root_address: Option<String>,
+    current: watch::Sender<Option<Arc<Credential>>>,
+    /// The record behind `current`; held while one enrols or renews, so that nobody else does.
+    turn: Mutex<Option<CredentialRecord>>,
+}
+
+/// What [`Renewal::open`] works with.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) clock: SharedClock,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) keys: KeyStore,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) root_address: Option<String>,
+}
+
+impl Renewal {
+    /// Reads the credential of the ledger, if there is one.
+    ///
+    /// # Errors
+    /// A sentence if its keys are missing or cannot be used.
+    pub(crate) async fn open(parts: Parts) -> anyhow::Result<Self> {
+        let Parts { clock, ledger, keys, metrics, root_address } = parts;
+        let record = ledger.credential().await?;
+        let credential = match &record {
+            None => None,
+            Some(record) => {
+                let issuance = issuance(record, keys.load(&record.keys)?);
+                let credential = Credential::assemble(issuance)?;
+                metrics.set_not_after(credential.validity.not_after);
+                if let Err(error) = keys.export(&credential.issuance) {
+                    tracing::warn!(%error, "the certificates in the data directory could not be written");
+                }
+                Some(Arc::new(credential))
+            }
+        };
+        if let Some(last) = ledger.renewal().await?.succeeded() {
+            metrics.set_last_renewal(last);
+        }
+        let current = watch::Sender::new(credential);
+        Ok(Self { clock, ledger, keys, metrics, root_address, current, turn: Mutex::new(record) })
+    }
+
+    /// The credential in use, and word of every new one.
+    pub(crate) fn subscribe(&self) -> CredentialWatch {
+        self.current.subscribe()
+    }
+
+    /// Enrols with a token, and uses the new credential from then on.
+    pub(crate) async fn enroll(&self, text: &str) -> Result<Arc<Credential>> {
+        let result = self.try_enroll(text).await;
+        match &result {
+            Ok(_) => self.metrics.enrollments.ok(),
+            Err(error) => self.metrics.enrollments.failed(error.reason),
+        }
+        result
+    }
+
+    async fn try_enroll(&self, text: &str) -> Result<Arc<Credential>> {
+        let token = EnrollmentToken::parse(text)?;
+        let token_id = hex(&token.id);
+        let mut turn = self.turn.lock().await;
+        let former = self.current.borrow().clone();
+        if let (Some(record), Some(credential)) = (&*turn, &former)
+            && record.token == token_id
+            && self.clock.now() < credential.validity.not_after
+        {
+            return Ok(Arc::clone(credential));
+        }
+        // 1. Keys, on the disk before they are used.
+        let (names, keys) = self.pending_keys(&format!("enroll/{token_id}"), None).await?;
+        // 2. The root: known by the fingerprint in the token, and by nothing else yet.
+        let (tls, pinned) = first_contact_config(token.fingerprint(), self.clock.clone())
+            .map_err(|error| Error::internal("TLS", error))?;
+        let address = self.root_address.as_ref().unwrap_or(&token.address);
+        let mut root = root_client::connect(address, tls, &self.clock).await.map_err(|error| {
+            if !pinned.mismatched() {
+                return error;
+            }
+            let message = format!(
+                "the root at {address} is not the one that made the token: its trust anchor has another fingerprint; ask for a token of that root, or look who answers there"
+            );
+            Error::new(Reason::TokenUnknown, message).with("address", address)
+        })?;
+        let request = EnrollRequest {
+            token: text.trim().to_owned(),
+            licensor_csr: request_for(&keys.licensor)?,
+            server_csr: request_for(&keys.server)?,
+        };
+        let answer = root.enroll(request).await.map_err(|status| root_client::call_error(address, status))?;
+        // 3. The answer, checked as a stranger would check it.
+        let answer = answer.into_inner();
+        let anchors = answer.trust_bundle.unwrap_or_default().trust_anchors;
+        let trusted: Vec<_> = anchors
+            .iter()
+            .filter(|anchor| licensor::key::sha256(anchor) == token.fingerprint())
+            .cloned()
+            .collect();
+        let issuance = Issuance {
+            licensor: answer.licensor_certificate,
+            server: answer.server_certificate,
+            issuers: answer.issuers,
+            anchors,
+            renew_at: chosen_instant(answer.renewal_window)?,
+            keys,
+        };
+        let credential = Credential::check(issuance, &trusted, self.clock.now())?;
+        // 4. Kept, then used.
+        self.adopt(&mut turn, credential, names, token_id, EventKind::NodeEnrolled).await
+    }
+
+    /// Renews at the root that issued the current certificate. With `same_key` the licensor key stays.
+    pub(crate) async fn renew(&self, same_key: bool) -> Result<Arc<Credential>> {
+        let turn = self.turn.lock().await;
+        self.renew_in_turn(turn, same_key).await
+    }
+
+    /// Renews if `credential` is still the one in use: another may have been faster.
+    async fn renew_if_current(&self, credential: &Arc<Credential>) -> Result<()> {
+        let turn = self.turn.lock().await;
+        let current = self.current.borrow().clone();
+        if current.is_some_and(|current| Arc::ptr_eq(&current, credential)) {
+            self.renew_in_turn(turn, false).await?;
+        }
+        Ok(())
+    }
+
+    async fn renew_in_turn(
+        &self,
+        mut turn: tokio::sync::MutexGuard<'_, Option<CredentialRecord>>,
+        same_key: bool,
+    ) -> Result<Arc<Credential>> {
+        let former = self.current.borrow().clone();
+        let (Some(former), Some(record)) = (former, turn.clone()) else {
+            let message = "this licensing server is not enrolled: there is nothing to renew; run `license-service enroll`";
+            return Err(Error::new(Reason::NotEnrolled, message));
+        };
+        let result = self.try_renew(&mut turn, &former, record, same_key).await;
+        match &result {
+            Ok(_) => self.metrics.renewals.ok(),
+            Err(error) => {
+                self.metrics.renewals.failed(error.reason);
+                tracing::warn!(reason = %error.reason, %error, "renewal failed; the credential in use is kept");
+                let kept = self.ledger.renewal_failed(&former, error.reason.as_str(), &error.message).await;
+                if let Err(error) = kept {
+                    tracing::error!(%error, "that the renewal failed could not be kept as an event");
+                }
+            }
+        }
+        result
+    }
+
+    async fn try_renew(
+        &self,
+        turn: &mut Option<CredentialRecord>,
+        former: &Credential,
+        record: CredentialRecord,
+        same_key: bool,
+    ) -> Result<Arc<Credential>> {
+        // 1. Keys, on the disk before they are used.
+        let kept = same_key.then_some(record.keys.licensor.as_str());
+        let (names, keys) = self.pending_keys(&format!("renew/{}", former.facts.serial), kept).await?;
+        // 2. The root that issued the certificate, at the address inside it.
+        let address = &former.renewal_address;
+        let own = Arc::new(Single(former.client.clone()));
+        let tls = client_config(&former.issuance.anchors, Some(own), self.clock.clone())
+            .map_err(|error| Error::internal("TLS", error))?;
+        let mut root = root_client::connect(address, tls, &self.clock).await?;
+        let request = RenewRequest {
+            licensor_csr: request_for(&keys.licensor)?,
+            server_csr: request_for(&keys.server)?,
+        };
+        let answer = root.renew(request).await.map_err(|status| root_client::call_error(address, status))?;
+        // 3. The answer, checked as a stranger would check it.
+        let RenewResponse { licensor_certificate, server_certificate, issuers, trust_bundle, renewal_window } =
+            answer.into_inner();
+        let issuance = Issuance {
+            licensor: licensor_certificate,
+            server: server_certificate,
+            issuers,
+            anchors: trust_bundle.unwrap_or_default().trust_anchors,
+            renew_at: chosen_instant(renewal_window)?,
+            keys,
+        };
+        let credential = Credential::check(issuance, &former.issuance.anchors, self.clock.now())?;
+        if credential.spiffe_id != former.spiffe_id {
+            return Err(Error::new(
+                Reason::CredentialInvalid,
+                format!(
+                    "the root answered with a certificate for {}: the credential in use is kept",
+                    credential.spiffe_id
+                ),
+            ));
+        }
+        // 4. Kept, then used.
+        self.adopt(turn, credential, names, record.token, EventKind::CertificateRenewed).await
+    }
+
+    /// The keys of an attempt that may have got through, or new ones.
+    async fn pending_keys(&self, purpose: &str, licensor: Option<&str>) -> Result<(KeyNames, Arc<Keys>)> {
+        if let Some(pending) = self.ledger.pending().await?
+            && pending.purpose == purpose
+            && self.keys.has(&pending.keys)
+            && let Ok(keys) = self.keys.load(&pending.keys)
+        {
+            return Ok((pending.keys, keys));
+        }
+        let names = self.keys.generate(licensor)?;
+        self.ledger.begin(&PendingRecord { purpose: purpose.to_owned(), keys: names.clone() }).await?;
+        let keys = self.keys.load(&names).map_err(|error| Error::internal("key", error))?;
+        Ok((names, keys))
+    }
+
+    async fn adopt(
+        &self,
+        turn: &mut Option<CredentialRecord>,
+        credential: Credential,
+        keys: KeyNames,
+        token: String,
+        kind: EventKind,
+    ) -> Result<Arc<Credential>> {
+        let Issuance { licensor, server, issuers, anchors, renew_at, .. } = &credential.issuance;
+        let record = CredentialRecord {
+            licensor: licensor.clone(),
+            server: server.clone(),
+            issuers: issuers.clone(),
+            anchors: anchors.clone(),
+            renew_at: unix_seconds(*renew_at),
+            keys,
+            token,
+        };
+        let former = self.current.borrow().clone();
+        let now = self.clock.now();
+        self.ledger.adopt(&record, &credential, former.as_deref(), kind, now).await?;
+        let credential = Arc::new(credential);
+        self.current.send_replace(Some(Arc::clone(&credential)));
+        self.metrics.set_not_after(credential.validity.not_after);
+        if kind == EventKind::CertificateRenewed {
+            self.metrics.set_last_renewal(now);
+        }
+        if let Err(error) = self.keys.export(&credential.issuance) {
+            tracing::warn!(%error, "the certificates in the data directory could not be written; a restart writes them");
+        }
+        let former_keys = turn.replace(record).map(|record| record.keys);
+        let kept: Vec<&KeyNames> = turn.iter().map(|record| &record.keys).chain(&former_keys).collect();
+        self.keys.keep_only(&kept);
+        Ok(credential)
+    }
+}
+
+fn request_for(key: &licensor::key::PrivateKey) -> Result<Vec<u8>> {
+    key.certificate_request().map_err(|error| Error::internal("certificate request", error))
+}
+
+fn chosen_instant(window: Option<RenewalWindow>) -> Result<SystemTime> {
+    let window = window.and_then(|window| Some((from_timestamp(window.start)?, from_timestamp(window.end)?)));
+    window.map(instant_in).ok_or_else(|| {
+        Error::new(
+            Reason::CredentialInvalid,
+            "the root did not say when to renew: the credential in use is kept",
+        )
+    })
+}
+
+fn issuance(record: &CredentialRecord, keys: Arc<Keys>) -> Issuance {
+    Issuance {
+        licensor: record.licensor.clone(),
+        server: record.server.clone(),
+        issuers: record.issuers.clone(),
+        anchors: record.anchors.clone(),
+        renew_at: from_unix_seconds(record.renew_at),
+        keys,
+    }
+}
