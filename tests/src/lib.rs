@@ -1,1 +1,11 @@
+//! The bench on which the end-to-end tests stand: starts the real binaries in a folder of their own, talks to them as
+//! users do, and waits for what can be observed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
+mod command;
+mod service;
+mod tool;
+
+pub use command::{Ran, run, run_with_input};
+pub use service::{Node, NodeOptions, Root, RootOptions, Service, free_port, wait_for};
+pub use tool::{faketime_library, tool};

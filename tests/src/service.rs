@@ -1,0 +1,351 @@
+//! The two services, each in a folder of its own on free ports.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::Once,
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::command::{Ran, run, run_with_input};
+
+/// The binaries under test, built once if they are not up to date.
+fn binary(name: &str) -> PathBuf {
+    static BUILT: Once = Once::new();
+    let folder = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned();
+    BUILT.call_once(|| {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "-p", "root-service", "-p", "license-service"]);
+        if folder.ends_with("release") {
+            build.arg("--release");
+        }
+        run(build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))).ok();
+    });
+    folder.join(name)
+}
+
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Waits until `look` finds something. There is no time limit: a test that hangs says at what with this line.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let mut looks = 0_u32;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        looks += 1;
+        if looks.is_multiple_of(1_000) {
+            eprintln!("still waiting for {what}");
+        }
+        // The pause between two looks.
+        thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+/// A service: its folder, and its process while it runs.
+#[derive(Debug)]
+pub struct Service {
+    name: &'static str,
+    folder: TempDir,
+    config: PathBuf,
+    child: Option<Child>,
+    environment: Vec<(String, String)>,
+    /// TLS port.
+    pub port: u16,
+    /// Plain HTTP port for operations.
+    pub ops_port: u16,
+}
+
+impl Service {
+    fn new(name: &'static str, config: &str, environment: Vec<(String, String)>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (port, ops_port) = (free_port(), free_port());
+        let path = folder.path().join("config.toml");
+        let text = config
+            .replace("{folder}", folder.path().to_str().unwrap())
+            .replace("{port}", &port.to_string())
+            .replace("{ops_port}", &ops_port.to_string());
+        fs::write(&path, text).unwrap();
+        Self { name, folder, config: path, child: None, environment, port, ops_port }
+    }
+
+    /// The folder of this service; `data` in it is the data directory.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A path in the data directory.
+    pub fn data(&self, name: &str) -> PathBuf {
+        self.folder.path().join("data").join(name)
+    }
+
+    /// The configuration file.
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// Sets a variable for every command from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// A command line of this service's binary with its configuration.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary(self.name));
+        command.arg("--config").arg(&self.config).args(arguments);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs a command.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        run(&mut self.command(arguments))
+    }
+
+    /// Runs a command with this on its standard input.
+    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Ran {
+        run_with_input(&mut self.command(arguments), input)
+    }
+
+    /// Runs a command with `--output json`.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        self.run(&[arguments, &["--output", "json"]].concat()).json()
+    }
+
+    /// Starts `serve`, and waits until it answers on its admin socket. Its log is `log` in the folder.
+    pub fn start(&mut self) {
+        self.spawn();
+        let mut child = self.child.take().unwrap();
+        wait_for("the service to answer", || {
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("{} ended with {status}: {}", self.name, self.log());
+            }
+            (self.run(&["status"]).code == 0).then_some(())
+        });
+        self.child = Some(child);
+    }
+
+    /// Starts `serve` without waiting for it.
+    pub fn spawn(&mut self) {
+        assert!(self.child.is_none(), "it runs already");
+        let log =
+            fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("log")).unwrap();
+        let child =
+            self.command(&["serve"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        self.child = Some(child);
+    }
+
+    /// What the service logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// The process id while it runs.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it does not run").id()
+    }
+
+    /// Tells it to stop (SIGTERM), and returns its exit code.
+    pub fn stop(&mut self) -> i32 {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Kills it (SIGKILL).
+    pub fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.wait();
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(self.child.as_ref().expect("it does not run"));
+        // A process that has just ended is as good as one that was told to.
+        let _ = kill_process(pid, signal);
+    }
+
+    /// Waits for its end; its exit code, -1 after a signal.
+    pub fn wait(&mut self) -> i32 {
+        self.child.take().expect("it does not run").wait().unwrap().code().unwrap_or(-1)
+    }
+
+    /// Whether the process runs.
+    pub fn is_running(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
+    }
+
+    /// `https`-less address of the TLS port.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Gets a path from the port for operations: status code and body.
+    pub fn ops(&self, path: &str) -> (u16, String) {
+        let url = format!("http://127.0.0.1:{}{path}", self.ops_port);
+        let ran = run(Command::new("curl").args(["--silent", "--write-out", "\n%{http_code}", &url]));
+        let (body, code) = ran.stdout.rsplit_once('\n').unwrap();
+        (code.parse().unwrap(), body.to_owned())
+    }
+
+    /// The value of a metric line that begins with `name`, if it is there.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let (_, text) = self.ops("/metrics");
+        let line =
+            text.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')))?;
+        line.rsplit_once(' ')?.1.parse().ok()
+    }
+
+    /// Ids of all events, in order.
+    pub fn event_ids(&self) -> Vec<u64> {
+        let events = self.json(&["events", "list"]);
+        events.as_array().unwrap().iter().map(|event| event["id"].as_u64().unwrap()).collect()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if self.child.is_some() {
+            if thread::panicking() {
+                eprintln!("log of {}:\n{}", self.name, self.log());
+            }
+            self.kill();
+        }
+    }
+}
+
+/// How a root is to be.
+#[derive(Debug, Clone, Default)]
+pub struct RootOptions {
+    /// Lines of TOML after the top-level keys: tables.
+    pub tables: String,
+    /// Environment of every command.
+    pub environment: Vec<(String, String)>,
+}
+
+/// A root certification service.
+#[derive(Debug)]
+pub struct Root(Service);
+
+impl Root {
+    /// A root that has neither been initialised nor started.
+    pub fn new(options: RootOptions) -> Self {
+        let config = format!(
+            "data_dir = \"{{folder}}/data\"\nlisten = \"127.0.0.1:{{port}}\"\nops_listen = \"127.0.0.1:{{ops_port}}\"\n\
+             public_address = \"127.0.0.1:{{port}}\"\n{}",
+            options.tables
+        );
+        Self(Service::new("root-service", &config, options.environment))
+    }
+
+    /// A root that runs.
+    pub fn started(options: RootOptions) -> Self {
+        let mut root = Self::new(options);
+        root.run(&["init"]).ok();
+        root.start();
+        root
+    }
+
+    /// A token for a node on this machine.
+    pub fn token(&self, node: &str) -> String {
+        let created = self.json(&[
+            "token",
+            "create",
+            "--node",
+            node,
+            "--owner",
+            "Example GmbH",
+            "--dns",
+            "localhost",
+            "--ip",
+            "127.0.0.1",
+        ]);
+        created["token"].as_str().unwrap().to_owned()
+    }
+}
+
+impl std::ops::Deref for Root {
+    type Target = Service;
+
+    fn deref(&self) -> &Service {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Root {
+    fn deref_mut(&mut self) -> &mut Service {
+        &mut self.0
+    }
+}
+
+/// How a licensing server is to be.
+#[derive(Debug, Clone, Default)]
+pub struct NodeOptions {
+    /// Lines of TOML after the top-level keys: tables.
+    pub tables: String,
+    /// Environment of every command.
+    pub environment: Vec<(String, String)>,
+}
+
+/// A licensing server that issues licences for the module `crm` of `Example`.
+#[derive(Debug)]
+pub struct Node(Service);
+
+impl Node {
+    /// A licensing server that has neither been enrolled nor started.
+    pub fn new(options: NodeOptions) -> Self {
+        let config = format!(
+            "data_dir = \"{{folder}}/data\"\nlisten = \"127.0.0.1:{{port}}\"\nops_listen = \"127.0.0.1:{{ops_port}}\"\n{}\n\
+             [[licensing.modules]]\nvendor = \"Example\"\nname = \"crm\"\nfeatures = [\"mail\"]\n",
+            options.tables
+        );
+        Self(Service::new("license-service", &config, options.environment))
+    }
+
+    /// A licensing server that is enrolled at `root` under `name`, and runs.
+    pub fn started(root: &Root, name: &str, options: NodeOptions) -> Self {
+        let mut node = Self::new(options);
+        node.enroll(&root.token(name));
+        node.start();
+        node
+    }
+
+    /// Enrols with a token; what the command printed.
+    pub fn enroll(&self, token: &str) -> Value {
+        self.run_with_input(&["enroll", "--token", "-", "--output", "json"], token).json()
+    }
+
+    /// `status` as JSON.
+    pub fn status(&self) -> Value {
+        self.json(&["status"])
+    }
+
+    /// Serial number of the certificate in use.
+    pub fn serial(&self) -> String {
+        self.status()["certificate"]["serial"].as_str().unwrap().to_owned()
+    }
+}
+
+impl std::ops::Deref for Node {
+    type Target = Service;
+
+    fn deref(&self) -> &Service {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Node {
+    fn deref_mut(&mut self) -> &mut Service {
+        &mut self.0
+    }
+}
