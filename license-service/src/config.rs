@@ -119,6 +119,7 @@ impl Config {
 
     fn check(&self) -> Result<(), ConfigError> {
         self.expiry.check()?;
+        self.limits.check()?;
         if self.renewal.at.is_some_and(|at| !(0.1..=0.95).contains(&at)) {
             return Err(ConfigError::unusable(
                 "renewal.at",

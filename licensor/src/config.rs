@@ -190,6 +190,40 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Checks that every bound is one.
+    ///
+    /// # Errors
+    /// [`ConfigError`] that names the key.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let counts = [
+            ("limits.connections", self.connections),
+            ("limits.calls", self.calls),
+            ("limits.signing", self.signing),
+            ("limits.watchers", self.watchers),
+            ("limits.streams", usize::try_from(self.streams).unwrap_or(usize::MAX)),
+        ];
+        for (key, count) in counts {
+            if !(1..=1_000_000).contains(&count) {
+                return Err(ConfigError::unusable(key, "it must be from 1 to 1000000"));
+            }
+        }
+        if !(64 << 10..=64 << 20).contains(&self.message_bytes) {
+            return Err(ConfigError::unusable("limits.message_bytes", "it must be from 64 KiB to 64 MiB"));
+        }
+        let spans = [
+            ("limits.handshake_timeout", self.handshake_timeout),
+            ("limits.connection_age", self.connection_age),
+        ];
+        for (key, span) in spans {
+            if span.0 < Duration::from_millis(100) {
+                return Err(ConfigError::unusable(key, "it must be 100ms at least"));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// `[log]`: how the service logs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -129,6 +129,7 @@ impl Config {
 
     fn check(&self) -> Result<(), ConfigError> {
         self.expiry.check()?;
+        self.limits.check()?;
         if !(0.1..=0.95).contains(&self.renewal.at) {
             return Err(ConfigError::unusable(
                 "renewal.at",

@@ -195,7 +195,7 @@ impl EventLog {
     ///
     /// # Errors
     /// [`StoreError`]; nothing was kept then.
-    pub async fn commit(&self, mut batch: Batch, events: Vec<Event>) -> Result<(), StoreError> {
+    pub async fn commit(self: &Arc<Self>, mut batch: Batch, events: Vec<Event>) -> Result<(), StoreError> {
         let now = self.clock.now();
         for event in &events {
             let record = EventRecord {
@@ -209,8 +209,25 @@ impl EventLog {
             };
             batch.append(LOG, record.encode_to_vec());
         }
-        let positions = self.store.commit(batch).await?;
-        for (event, sequence) in events.iter().zip(&positions) {
+        // On its own: a caller that goes away must not keep what became durable from being told.
+        let this = Arc::clone(self);
+        let told = tokio::spawn(async move {
+            let positions = this.store.commit(batch).await?;
+            this.tell(&events, &positions);
+            Ok(())
+        });
+        told.await.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only at the end of the process; whether the batch was kept shows at the next start.
+            Err(_) => {
+                Err(StoreError::Failed { path: "the store".into(), cause: "the service is stopping".into() })
+            }
+        })
+    }
+
+    /// Shows to people what has become durable.
+    fn tell(&self, events: &[Event], positions: &[u64]) {
+        for (event, sequence) in events.iter().zip(positions) {
             self.metrics.event(event.kind);
             announce(event, *sequence);
         }
@@ -221,14 +238,13 @@ impl EventLog {
                 newer
             });
         }
-        Ok(())
     }
 
     /// Raises one event alone.
     ///
     /// # Errors
     /// [`StoreError`] if it was not kept.
-    pub async fn raise(&self, event: Event) -> Result<(), StoreError> {
+    pub async fn raise(self: &Arc<Self>, event: Event) -> Result<(), StoreError> {
         self.commit(Batch::new(), vec![event]).await
     }
 
