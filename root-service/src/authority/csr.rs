@@ -70,8 +70,11 @@ pub(crate) fn check(field: &'static str, der: &[u8], approved: &[String]) -> Res
 fn accepted_key(field: &'static str, csr: &X509CertificationRequest<'_>) -> Result<SubjectPublicKeyInfo> {
     let info = &csr.certification_request_info.subject_pki;
     let algorithm = info.algorithm.algorithm.to_id_string();
-    let curve =
-        info.algorithm.parameters.as_ref().and_then(|p| p.as_oid().ok()).map(|oid| oid.to_id_string());
+    // RFC 5480 §2.1.1: the curve is the parameter. Other algorithms have NULL there, or nothing.
+    let curve = (algorithm == OID_EC)
+        .then(|| info.algorithm.parameters.as_ref()?.as_oid().ok())
+        .flatten()
+        .map(|oid| oid.to_id_string());
     let refused = || {
         let found = curve.as_ref().unwrap_or(&algorithm);
         Error::new(
