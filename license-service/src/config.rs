@@ -112,7 +112,7 @@ fn default_lease() -> Span {
 impl Config {
     /// Reads the file, if there is one, and the environment.
     pub(crate) fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
-        let config: Self = config::load(path, Path::new(DEFAULT_PATH), PREFIX, std::env::vars())?;
+        let config: Self = config::load(path, Path::new(DEFAULT_PATH), PREFIX, std::env::vars_os())?;
         config.check()?;
         Ok(config)
     }
