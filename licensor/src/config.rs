@@ -367,7 +367,7 @@ pub fn host_and_port(address: &str) -> Result<(&str, u16), String> {
     let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?;
-    if host.is_empty() || host.contains(['/', ' ', '@']) {
+    if host.is_empty() || !host.is_ascii() || host.contains(['/', ' ', '@']) {
         return Err(wrong());
     }
     Ok((host, port))

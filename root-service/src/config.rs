@@ -142,6 +142,14 @@ impl Config {
         if self.organization.is_empty() || self.organization.chars().count() > 64 {
             return Err(ConfigError::unusable("organization", "it must have 1 to 64 characters"));
         }
+        if self.authority.anchor_validity.0 < Duration::from_secs(1) {
+            return Err(ConfigError::unusable("authority.anchor_validity", "it must be 1s at least"));
+        }
+        if let Some(url) = &self.ops_url
+            && !(url.starts_with("http://") && url.is_ascii() && !url.contains(char::is_whitespace))
+        {
+            return Err(ConfigError::unusable("ops_url", "it must be like http://root.example.com:9443"));
+        }
         if let Some(address) = &self.public_address {
             host_and_port(address).map_err(|problem| ConfigError::unusable("public_address", problem))?;
         }

@@ -88,6 +88,20 @@ fn accepted_key(field: &'static str, csr: &X509CertificationRequest<'_>) -> Resu
         (OID_EC, Some(OID_P256 | OID_P384)) | (OID_ED25519, _) => {}
         _ => return Err(refused()),
     }
+    // One form for each kind of key (RFC 5480 §2.2, RFC 8410 §4): aws-lc reads others, too, and few others do.
+    let point = &info.subject_public_key;
+    let usual = match (algorithm.as_str(), curve.as_deref()) {
+        (OID_EC, Some(OID_P256)) => point.data.len() == 65 && point.data.first() == Some(&4),
+        (OID_EC, Some(OID_P384)) => point.data.len() == 97 && point.data.first() == Some(&4),
+        _ => point.data.len() == 32,
+    };
+    if !usual || point.unused_bits != 0 {
+        return Err(Error::new(
+            Reason::KeyNotAccepted,
+            format!("{field}: the public key is not in its usual form (an uncompressed point); make the request with other software"),
+        )
+        .with("field", field));
+    }
     SubjectPublicKeyInfo::from_der(info.raw).map_err(|_| refused())
 }
 
