@@ -25,6 +25,9 @@ pub struct LicenseHeader {
     pub typ: String,
     /// Licensor certificate and every issuer below the anchor: DER in standard base64.
     pub x5c: Vec<String>,
+    /// Extensions that must be understood (RFC 7515 §4.1.11): a licence has none, and one that names any is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crit: Option<serde_json::Value>,
 }
 
 /// Claims of a licence (RFC 7519); times are seconds since 1970.
@@ -157,6 +160,9 @@ pub fn verify_license(
     let header: LicenseHeader = decode_json(header, "its header")?;
     if header.typ != LICENSE_TYPE {
         return Err(LicenseError::Malformed("its type is not license+jwt"));
+    }
+    if header.crit.is_some() {
+        return Err(LicenseError::Malformed("it demands extensions that licences do not have"));
     }
     let chain = header
         .x5c
