@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 mod command;
+mod foreign;
 mod service;
 mod tool;
 
 pub use command::{Ran, run, run_with_input};
+pub use foreign::{ENROLL, ForeignNode, Grpc, RENEW, Refusal, Workshop, decoded, encoded};
 pub use service::{Node, NodeOptions, Root, RootOptions, Service, free_port, wait_for};
 pub use tool::{faketime_library, tool};
