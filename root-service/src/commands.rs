@@ -179,22 +179,24 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::other)
 }
 
-/// A key file that others can read is a matter of configuration; everything else failed.
+/// A key or passphrase file that cannot be used is a matter of configuration; everything else failed.
 fn failure(error: anyhow::Error) -> Failure {
     use licensor::{config::ConfigError, key::KeyError};
-    match error.downcast::<ConfigError>() {
-        Ok(error) => Failure::Configuration(error),
-        Err(error) => {
-            let sentence = format!("{error:#}");
-            match error.downcast_ref::<InitError>() {
-                Some(
-                    InitError::Key(KeyError::File { .. } | KeyError::PassphraseNeeded { .. })
-                    | InitError::File(..),
-                ) => Failure::Configuration(ConfigError::unusable("data_dir", sentence)),
-                _ => Failure::Failed(sentence),
-            }
-        }
-    }
+    let error = match error.downcast::<ConfigError>() {
+        Ok(error) => return Failure::Configuration(error),
+        Err(error) => error,
+    };
+    let sentence = format!("{error:#}");
+    let key = match error.downcast_ref::<InitError>() {
+        Some(
+            InitError::Passphrase(..)
+            | InitError::Key(KeyError::PassphraseNeeded { .. } | KeyError::PassphraseWrong { .. }),
+        ) => "authority.passphrase_file",
+        Some(InitError::Key(KeyError::Crypto)) => return Failure::Failed(sentence),
+        Some(InitError::Key(_) | InitError::File(..)) => "data_dir",
+        _ => return Failure::Failed(sentence),
+    };
+    Failure::Configuration(ConfigError::unusable(key, sentence))
 }
 
 async fn administer(command: Command, channel: Channel, output: Output) -> Result<(), Failure> {
