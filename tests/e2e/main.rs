@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod client_certificates;
+mod clocks;
 mod life;
+mod refused_starts;
 mod requests;
 mod tokens;
+mod wrong_root;
