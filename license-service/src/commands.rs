@@ -78,7 +78,7 @@ enum Command {
     #[command(after_help = "Example:\n  license-service status --output json")]
     Status,
     /// What happened
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  license-service events list --id 18")]
     Events(EventsCommand),
     /// Verify a licence offline
     #[command(

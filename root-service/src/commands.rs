@@ -56,19 +56,22 @@ enum Command {
     #[command(after_help = "Example:\n  root-service --config /etc/licensor/root.toml serve")]
     Serve,
     /// Enrolment tokens: each enrols one licensing server, once
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  root-service token create --node berlin-1 --owner 'Example GmbH'"
+    )]
     Token(TokenCommand),
     /// Licensing servers that this root has enrolled
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  root-service nodes list")]
     Nodes(NodesCommand),
     /// Licensor certificates that this root has issued
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  root-service certificates list --node berlin-1")]
     Certificates(CertificatesCommand),
     /// The certificate authority of this root
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  root-service authority show")]
     Authority(AuthorityCommand),
     /// What happened
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  root-service events list --id 18")]
     Events(EventsCommand),
     /// Sum up this root
     #[command(after_help = "Example:\n  root-service status --output json")]
