@@ -3,7 +3,9 @@
 
 mod client_certificates;
 mod clocks;
+mod commands;
 mod life;
+mod passphrases;
 mod refused_starts;
 mod requests;
 mod tokens;
