@@ -49,6 +49,8 @@ pub struct Refusal {
     pub reason: String,
     /// `metadata` of `google.rpc.ErrorInfo`.
     pub metadata: Value,
+    /// The details as grpcurl printed them.
+    pub details: Vec<Value>,
 }
 
 impl Grpc {
@@ -74,7 +76,15 @@ impl Grpc {
         self
     }
 
-    /// The command line of a call.
+    /// The same endpoint for one who has the contract's files and asks for no reflection.
+    #[must_use]
+    pub fn described_by(mut self, proto: &str) -> Self {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../proto");
+        self.options.extend(["-import-path".into(), folder.into(), "-proto".into(), proto.into()]);
+        self
+    }
+
+    /// The command line of a call, whose request is read from standard input.
     pub fn command(&self, method: &str) -> Command {
         let mut command = Command::new(tool("grpcurl"));
         command.args(&self.options).args(["-format-error", "-d", "@", &self.address, method]);
@@ -98,19 +108,23 @@ impl Grpc {
 }
 
 /// What grpcurl printed.
-fn answer(ran: Ran) -> Result<Value, Refusal> {
+///
+/// # Errors
+/// What the service answered if it refused.
+pub fn answer(ran: Ran) -> Result<Value, Refusal> {
     if ran.code == 0 {
         return Ok(serde_json::from_str(&ran.stdout).unwrap_or(Value::Null));
     }
     let status: Value = serde_json::from_str(&ran.stderr).unwrap_or(Value::Null);
     let details = status["details"].as_array().cloned().unwrap_or_default();
-    let info = details.into_iter().find(|detail| detail["domain"] == "licensor").unwrap_or_default();
+    let info = details.iter().find(|detail| detail["domain"] == "licensor").cloned().unwrap_or_default();
     Err(Refusal {
         // grpcurl adds the code to 64; before a call it ends with 1.
         code: ran.code - 64,
         message: status["message"].as_str().unwrap_or(&ran.stderr).to_owned(),
         reason: info["reason"].as_str().unwrap_or_default().to_owned(),
         metadata: info["metadata"].clone(),
+        details,
     })
 }
 

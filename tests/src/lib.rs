@@ -8,6 +8,6 @@ mod service;
 mod tool;
 
 pub use command::{Ran, run, run_with_input};
-pub use foreign::{ENROLL, ForeignNode, Grpc, RENEW, Refusal, Workshop, decoded, encoded};
+pub use foreign::{ENROLL, ForeignNode, Grpc, RENEW, Refusal, Workshop, answer, decoded, encoded};
 pub use service::{Node, NodeOptions, Root, RootOptions, Service, free_port, wait_for};
 pub use tool::{faketime_library, tool};
