@@ -104,10 +104,8 @@ fn the_socket_is_its_owners_alone_and_strangers_are_told_so() {
         assert_eq!(socket.uid(), rustix::process::geteuid().as_raw());
         check_refused(&programs, service, STRANGER);
     }
-    let token = root.token("rogue");
-    let mut enroll = programs.as_user(STRANGER, &node.command(&["enroll", "--token", "-"]));
-    let refused = run_with_input(&mut enroll, &token);
-    assert_ne!(refused.code, 0, "{refused:?}");
+    let enroll = programs.as_user(STRANGER, &node.command(&["enroll", "--token", "-"]));
+    run_with_input(&mut { enroll }, &root.token("rogue")).refused(1, &["reason: NOT_LOCAL_ADMINISTRATOR"]);
     assert_eq!(root.ledger()["certificates"], ledger["certificates"]);
     assert_eq!(node.serial(), serial);
 }
@@ -150,6 +148,9 @@ fn where_other_administrators_are_named_the_service_itself_refuses_everyone_else
     assert_eq!(created.as_array().unwrap().last().unwrap()["activated_by"], format!("uid:{NAMED}"));
     let renewed = run(&mut programs.as_user(NAMED, &node.command(&["renew", "--output", "json"]))).json();
     assert_eq!(node.serial(), renewed["serial"]);
+    let enroll = node.command(&["enroll", "--token", "-", "--output", "json"]);
+    let enrolled = run_with_input(&mut programs.as_user(NAMED, &enroll), &root.token("berlin-2")).json();
+    assert_eq!(node.serial(), enrolled["serial"]);
     for service in [&*root, &*node] {
         run(&mut programs.as_user(NAMED, &service.command(&["status"]))).ok();
     }
