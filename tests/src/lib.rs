@@ -2,11 +2,13 @@
 //! users do, and waits for what can be observed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
+mod certificate;
 mod command;
 mod foreign;
 mod service;
 mod tool;
 
+pub use certificate::Shown;
 pub use command::{Ran, run, run_with_input};
 pub use foreign::{ENROLL, ForeignNode, Grpc, RENEW, Refusal, Workshop, answer, decoded, encoded};
 pub use service::{Node, NodeOptions, Root, RootOptions, Service, free_port, wait_for};
