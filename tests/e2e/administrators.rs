@@ -157,7 +157,7 @@ fn where_other_administrators_are_named_the_service_itself_refuses_everyone_else
 }
 
 /// How a call of this user is refused.
-fn call_as(programs: &Programs, uid: u32, grpc: &Grpc, method: &str) -> Refusal {
+fn call_as(programs: &Programs, uid: u32, grpc: &Grpc, method: &str) -> Box<Refusal> {
     answer(run_with_input(&mut programs.as_user(uid, &grpc.command(method)), "{}")).expect_err("a refusal")
 }
 

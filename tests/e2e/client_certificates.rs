@@ -14,7 +14,7 @@ fn renewal(workshop: &Workshop) -> Value {
 }
 
 /// Checks that a renewal is refused with these words, and that the ledger stays as it was.
-fn check(root: &Root, as_whom: &Grpc, request: &Value, reason: &str, words: &[&str]) -> Refusal {
+fn check(root: &Root, as_whom: &Grpc, request: &Value, reason: &str, words: &[&str]) -> Box<Refusal> {
     let before = root.ledger();
     let refusal = as_whom.call(RENEW, request).expect_err(reason);
     assert_eq!(refusal.reason, reason, "{refusal:?}");
@@ -65,19 +65,18 @@ fn without_a_certificate_of_this_root_nobody_renews() {
 fn forged(root: &Root, workshop: &Workshop, authority_key: &str, name: &str) -> ForeignNode {
     let anchor = root.data("trust-anchor.pem");
     let key_id = root.json(&["status"])["authority"]["key_id"].as_str().unwrap().to_owned();
+    // 30168014: SEQUENCE { keyIdentifier [0] of 20 octets }
     let extensions = format!(
         "keyUsage=critical,digitalSignature\nextendedKeyUsage=clientAuth\n\
          subjectAltName=URI:spiffe://licensor.local/licensing-server/berlin-1\n\
-         authorityKeyIdentifier=DER:{}\n",
-        // SEQUENCE { keyIdentifier [0] OCTET STRING of 20 octets }
-        format!("30168014{key_id}")
+         authorityKeyIdentifier=DER:30168014{key_id}\n"
     );
     fs::write(workshop.path("extensions"), extensions).unwrap();
     workshop.openssl(&["req", "-new", "-key", "key.pem", "-subj", "/CN=berlin-1", "-out", "forged.csr"]).ok();
     let anchor = anchor.to_str().unwrap();
     let subject = workshop.openssl(&["x509", "-in", anchor, "-noout", "-subject", "-nameopt", "compat"]).ok();
     let subject = subject.trim().trim_start_matches("subject=");
-    let issuer = ["req", "-x509", "-key", authority_key, "-subj", &subject, "-out", "issuer.pem"];
+    let issuer = ["req", "-x509", "-key", authority_key, "-subj", subject, "-out", "issuer.pem"];
     workshop.openssl(&issuer).ok();
     let sign = ["x509", "-req", "-in", "forged.csr", "-CA", "issuer.pem", "-CAkey", authority_key];
     let more = ["-extfile", "extensions", "-days", "30", "-set_serial", "0x4242", "-out", name];
@@ -152,8 +151,8 @@ fn an_expired_certificate_renews_for_as_long_as_the_root_allows_and_does_nothing
         let listed = root.json(&["certificates", "list"]);
         (listed[0]["status"] == "expired").then_some(())
     });
-    let words = [&serial(&workshop, &node), "expired on", "enrol again with a new token"];
-    let words = words.map(|word| &word[..]);
+    let serial = serial(&workshop, &node);
+    let words = [serial.as_str(), "expired on", "enrol again with a new token"];
     let refusal = check(&root, &root.grpc_as(&node), &request, "CERTIFICATE_EXPIRED", &words);
     assert!(refusal.metadata["not_after"].as_str().unwrap().ends_with('Z'), "{refusal:?}");
 

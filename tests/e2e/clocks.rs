@@ -1,45 +1,40 @@
 //! Clocks that are behind: certificates that are not valid yet, at either end.
 
 use licensor_tests::{
-    ENROLL, Grpc, Node, NodeOptions, RENEW, Root, RootOptions, Service, Workshop, encoded, faketime_library,
+    DAY, ENROLL, FakeClock, Grpc, Node, NodeOptions, RENEW, Root, RootOptions, Service, Workshop, encoded,
 };
 use serde_json::json;
 
-/// Restarts a service with a clock that is off by this much.
-fn restart(service: &mut Service, offset: &str) {
+/// Moves a service's clock by so many seconds against the machine's, and restarts it.
+fn restart(service: &mut Service, clock: &mut FakeClock, ahead: i64) {
     assert_eq!(service.stop(), 0);
-    set_clock(service, offset);
+    clock.set(ahead);
     service.start();
-}
-
-fn set_clock(service: &mut Service, offset: &str) {
-    service.set("LD_PRELOAD", faketime_library().to_str().unwrap());
-    service.set("FAKETIME", offset);
-    service.set("FAKETIME_DONT_FAKE_MONOTONIC", "1");
 }
 
 #[test]
 fn a_node_whose_clock_is_behind_is_told_to_set_it_and_loses_nothing() {
     let root = Root::started(RootOptions::default());
-    let mut node = Node::new(NodeOptions::default());
-    set_clock(&mut node, "-1d");
+    let mut clock = FakeClock::new();
+    let mut node = Node::new(NodeOptions { environment: clock.environment(), ..NodeOptions::default() });
+    clock.set(-DAY);
     let token = root.token("berlin-1");
     let before = root.ledger();
     let words = ["not valid yet", "set the clock", "reason: CERTIFICATE_NOT_YET_VALID"];
     node.run_with_input(&["enroll", "--token", "-"], &token).refused(1, &words);
     assert_eq!(root.ledger(), before, "the token is unused");
-    set_clock(&mut node, "+0");
+    clock.set(0);
     let enrolled = node.enroll(&token);
     node.start();
     assert_eq!(node.status()["enabled"], true);
 
     // Behind by less than a certificate is backdated does no harm.
-    restart(&mut node, "-60s");
+    restart(&mut node, &mut clock, -60);
     assert_eq!(node.status()["enabled"], true);
     let renewed = node.json(&["renew"]);
     assert_ne!(renewed["serial"], enrolled["serial"]);
 
-    restart(&mut node, "-1d");
+    restart(&mut node, &mut clock, -DAY);
     let status = node.status();
     assert_eq!(status["enabled"], false);
     assert_eq!(status["disabled_reason"], "LICENSOR_CERTIFICATE_NOT_YET_VALID");
@@ -47,17 +42,16 @@ fn a_node_whose_clock_is_behind_is_told_to_set_it_and_loses_nothing() {
     let before = root.ledger();
     node.run(&["renew"]).refused(1, &["set the clock", "reason: CERTIFICATE_NOT_YET_VALID"]);
     assert_eq!(root.ledger(), before);
-    restart(&mut node, "+0");
+    restart(&mut node, &mut clock, 0);
     assert_eq!(node.status()["enabled"], true);
     assert_eq!(node.serial(), renewed["serial"]);
 }
 
 #[test]
 fn a_root_whose_clock_is_behind_issues_nothing_and_says_so() {
-    let mut root = Root::new(RootOptions::default());
-    set_clock(&mut root, "+10d");
-    root.run(&["init"]).ok();
-    root.start();
+    let mut clock = FakeClock::new();
+    clock.set(10 * DAY);
+    let mut root = Root::started(RootOptions { environment: clock.environment(), ..RootOptions::default() });
     let workshop = Workshop::new();
     workshop.key("key.pem", "P-256");
     let csr = encoded(&workshop.request("key.pem", &[]));
@@ -69,7 +63,7 @@ fn a_root_whose_clock_is_behind_issues_nothing_and_says_so() {
     let as_node = grpc.clone().with(&node.certificate, &node.key);
 
     // Behind its own certificate's beginning.
-    restart(&mut root, "+9d");
+    restart(&mut root, &mut clock, 9 * DAY);
     let status = root.json(&["status"]);
     assert_eq!(status["enabled"], false);
     assert_eq!(status["disabled_reason"], "CERTIFICATE_NOT_YET_VALID");
@@ -86,7 +80,7 @@ fn a_root_whose_clock_is_behind_issues_nothing_and_says_so() {
     assert_eq!(root.ledger(), before);
 
     // Right again.
-    restart(&mut root, "+10d");
+    restart(&mut root, &mut clock, 10 * DAY);
     assert_eq!(root.json(&["status"])["enabled"], true);
     let enrollment = json!({ "token": root.token("berlin-3"), "licensor_csr": csr });
     grpc.call(ENROLL, &enrollment).expect("an enrolment");
@@ -94,17 +88,18 @@ fn a_root_whose_clock_is_behind_issues_nothing_and_says_so() {
 
 #[test]
 fn a_root_whose_clock_is_behind_a_certificate_does_not_renew_it() {
-    let mut root = Root::started(RootOptions::default());
+    let mut clock = FakeClock::new();
+    let mut root = Root::started(RootOptions { environment: clock.environment(), ..RootOptions::default() });
     let workshop = Workshop::new();
     workshop.key("key.pem", "P-256");
     let csr = encoded(&workshop.request("key.pem", &[]));
-    restart(&mut root, "+10d");
+    restart(&mut root, &mut clock, 10 * DAY);
     let grpc = Grpc::any_tls(&root.address());
     let enrolled =
         grpc.call(ENROLL, &json!({ "token": root.token("berlin-1"), "licensor_csr": csr })).unwrap();
     let node = workshop.foreign_node("node", "key.pem", enrolled);
     let as_node = grpc.with(&node.certificate, &node.key);
-    restart(&mut root, "+9d");
+    restart(&mut root, &mut clock, 9 * DAY);
     assert_eq!(root.json(&["status"])["enabled"], true, "its own certificate is valid");
     workshop.key("next.pem", "P-256");
     let request = json!({ "licensor_csr": encoded(&workshop.request("next.pem", &[])) });
@@ -114,6 +109,6 @@ fn a_root_whose_clock_is_behind_a_certificate_does_not_renew_it() {
     assert!(refusal.message.contains("set the clock of the root"), "{refusal:?}");
     assert!(refusal.metadata["not_before"].is_string());
     assert_eq!(root.ledger(), before);
-    restart(&mut root, "+10d");
+    restart(&mut root, &mut clock, 10 * DAY);
     as_node.call(RENEW, &request).expect("a renewal");
 }

@@ -5,6 +5,7 @@ mod administrators;
 mod client_certificates;
 mod clocks;
 mod commands;
+mod expiry;
 mod issued;
 mod life;
 mod passphrases;

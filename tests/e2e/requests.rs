@@ -1,6 +1,6 @@
 //! Certificate signing requests: what is certified, and what is not.
 
-use licensor_tests::{ENROLL, ForeignNode, RENEW, Root, RootOptions, Workshop, decoded, encoded};
+use licensor_tests::{ENROLL, ForeignNode, RENEW, Refusal, Root, RootOptions, Workshop, decoded, encoded};
 use serde_json::{Value, json};
 
 /// A root, a token that nobody used yet, and a node that can renew.
@@ -30,7 +30,7 @@ impl Stand {
     }
 
     /// Sends two requests to `Enroll` and to `Renew`.
-    fn send(&self, licensor: &[u8], server: &[u8]) -> [Result<Value, licensor_tests::Refusal>; 2] {
+    fn send(&self, licensor: &[u8], server: &[u8]) -> [Result<Value, Box<Refusal>>; 2] {
         let (licensor, server) = (encoded(licensor), encoded(server));
         let enroll = json!({ "token": self.token, "licensor_csr": licensor, "server_csr": server });
         let renew = json!({ "licensor_csr": licensor, "server_csr": server });

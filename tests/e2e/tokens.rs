@@ -1,7 +1,7 @@
 //! Enrolment tokens: for one key, for one root, for a while.
 
 use licensor_tests::{
-    ENROLL, Grpc, Node, NodeOptions, Root, RootOptions, Workshop, encoded, faketime_library, wait_for,
+    ENROLL, FakeClock, Grpc, Node, NodeOptions, Root, RootOptions, Workshop, encoded, wait_for,
 };
 use serde_json::{Value, json};
 
@@ -103,7 +103,8 @@ fn a_token_is_of_no_use_after_its_time_or_its_revocation() {
 
 #[test]
 fn a_used_token_gives_the_same_certificate_for_the_same_key_and_an_alarm_for_another() {
-    let mut root = Root::started(RootOptions::default());
+    let mut clock = FakeClock::new();
+    let root = Root::started(RootOptions { environment: clock.environment(), ..RootOptions::default() });
     let workshop = Workshop::new();
     let (csr, other) = (request(&workshop, "key.pem"), request(&workshop, "other.pem"));
     let token = root.token("berlin-1");
@@ -132,11 +133,8 @@ fn a_used_token_gives_the_same_certificate_for_the_same_key_and_an_alarm_for_ano
     let both = json!({ "token": token, "licensor_csr": encoded(&csr), "server_csr": encoded(&other) });
     assert_eq!(root.grpc().call(ENROLL, &both).unwrap_err().reason, "TOKEN_ALREADY_USED");
 
-    // The repetition ends with the token's lifetime. The certificate of the root's port begins in two hours then.
-    root.stop();
-    root.set("LD_PRELOAD", faketime_library().to_str().unwrap());
-    root.set("FAKETIME", "+2h");
-    root.start();
+    // The repetition ends with the token's lifetime.
+    clock.advance(7_200);
     let late = Grpc::any_tls(&root.address()).call(ENROLL, &enrollment(&token, &csr));
     assert_eq!(late.unwrap_err().reason, "TOKEN_EXPIRED");
 }

@@ -95,7 +95,7 @@ impl Grpc {
     ///
     /// # Errors
     /// What the service answered if it refused.
-    pub fn call(&self, method: &str, request: &Value) -> Result<Value, Refusal> {
+    pub fn call(&self, method: &str, request: &Value) -> Result<Value, Box<Refusal>> {
         answer(run_with_input(&mut self.command(method), &request.to_string()))
     }
 
@@ -111,21 +111,21 @@ impl Grpc {
 ///
 /// # Errors
 /// What the service answered if it refused.
-pub fn answer(ran: Ran) -> Result<Value, Refusal> {
+pub fn answer(ran: Ran) -> Result<Value, Box<Refusal>> {
     if ran.code == 0 {
         return Ok(serde_json::from_str(&ran.stdout).unwrap_or(Value::Null));
     }
     let status: Value = serde_json::from_str(&ran.stderr).unwrap_or(Value::Null);
     let details = status["details"].as_array().cloned().unwrap_or_default();
     let info = details.iter().find(|detail| detail["domain"] == "licensor").cloned().unwrap_or_default();
-    Err(Refusal {
+    Err(Box::new(Refusal {
         // grpcurl adds the code to 64; before a call it ends with 1.
         code: ran.code - 64,
         message: status["message"].as_str().unwrap_or(&ran.stderr).to_owned(),
         reason: info["reason"].as_str().unwrap_or_default().to_owned(),
         metadata: info["metadata"].clone(),
         details,
-    })
+    }))
 }
 
 /// A folder in which OpenSSL works.

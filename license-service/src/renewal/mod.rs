@@ -90,7 +90,12 @@ impl Renewal {
     }
 
     /// Enrols with a token, and uses the new credential from then on.
-    pub(crate) async fn enroll(&self, text: &str) -> Result<Arc<Credential>> {
+    pub(crate) async fn enroll(self: &Arc<Self>, text: &str) -> Result<Arc<Credential>> {
+        let (this, text) = (Arc::clone(self), text.to_owned());
+        to_its_end(async move { this.count_enrollment(&text).await }).await
+    }
+
+    async fn count_enrollment(&self, text: &str) -> Result<Arc<Credential>> {
         let result = self.try_enroll(text).await;
         match &result {
             Ok(_) => self.metrics.enrollments.ok(),
@@ -153,9 +158,13 @@ impl Renewal {
     }
 
     /// Renews at the root that issued the current certificate. With `same_key` the licensor key stays.
-    pub(crate) async fn renew(&self, same_key: bool) -> Result<Arc<Credential>> {
-        let turn = self.turn.lock().await;
-        self.renew_in_turn(turn, same_key).await
+    pub(crate) async fn renew(self: &Arc<Self>, same_key: bool) -> Result<Arc<Credential>> {
+        let this = Arc::clone(self);
+        to_its_end(async move {
+            let turn = this.turn.lock().await;
+            this.renew_in_turn(turn, same_key).await
+        })
+        .await
     }
 
     /// Renews if `credential` is still the one in use: another may have been faster.
@@ -289,6 +298,11 @@ impl Renewal {
         self.keys.keep_only(&kept);
         Ok(credential)
     }
+}
+
+/// Runs `work` to its end even if the caller goes away: between the ledger and the memory nothing may come in.
+async fn to_its_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    tokio::spawn(work).await.unwrap_or_else(|error| Err(Error::internal("renewal", error)))
 }
 
 fn request_for(key: &licensor::key::PrivateKey) -> Result<Vec<u8>> {
