@@ -1,5 +1,15 @@
 //! End-to-end tests: the real binaries, started as an operator starts them, seen as users see them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod administrators;
+mod client_certificates;
+mod clocks;
+mod commands;
 mod expiry;
+mod issued;
 mod life;
+mod passphrases;
+mod refused_starts;
+mod requests;
+mod tokens;
+mod wrong_root;

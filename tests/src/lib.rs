@@ -3,15 +3,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 mod calls;
+mod certificate;
 mod command;
 mod fake_clock;
+mod foreign;
 mod service;
 mod tool;
 mod watch;
 
 pub use calls::{acquire, call, health};
+pub use certificate::Shown;
 pub use command::{Ran, run, run_with_input};
 pub use fake_clock::{DAY, FakeClock, instant};
+pub use foreign::{ENROLL, ForeignNode, Grpc, RENEW, Refusal, Workshop, answer, decoded, encoded};
 pub use service::{Node, NodeOptions, Root, RootOptions, Service, free_port, wait_for};
 pub use tool::{faketime_library, tool};
 pub use watch::Watch;
