@@ -3,3 +3,4 @@
 
 mod expiry;
 mod life;
+mod lost_reply;
