@@ -5,3 +5,4 @@ mod crashes;
 mod expiry;
 mod life;
 mod lost_reply;
+mod power_loss;

@@ -100,6 +100,11 @@ impl Service {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
+    /// Takes a variable away again.
+    pub fn unset(&mut self, name: &str) {
+        self.environment.retain(|(known, _)| known != name);
+    }
+
     /// A command line of this service's binary with its configuration.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary(self.name));
