@@ -100,6 +100,11 @@ impl Service {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
+    /// Takes a variable away again.
+    pub fn unset(&mut self, name: &str) {
+        self.environment.retain(|(known, _)| known != name);
+    }
+
     /// A command line of this service's binary with its configuration.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary(self.name));
@@ -227,6 +232,8 @@ impl Drop for Service {
 /// How a root is to be.
 #[derive(Debug, Clone, Default)]
 pub struct RootOptions {
+    /// `public_address`, if it is not the root's own port.
+    pub public_address: Option<String>,
     /// Lines of TOML after the top-level keys: tables.
     pub tables: String,
     /// Environment of every command.
@@ -240,9 +247,10 @@ pub struct Root(Service);
 impl Root {
     /// A root that has neither been initialised nor started.
     pub fn new(options: RootOptions) -> Self {
+        let public_address = options.public_address.as_deref().unwrap_or("127.0.0.1:{port}");
         let config = format!(
             "data_dir = \"{{folder}}/data\"\nlisten = \"127.0.0.1:{{port}}\"\nops_listen = \"127.0.0.1:{{ops_port}}\"\n\
-             public_address = \"127.0.0.1:{{port}}\"\n{}",
+             public_address = \"{public_address}\"\n{}",
             options.tables
         );
         Self(Service::new("root-service", &config, options.environment))
