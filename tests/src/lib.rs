@@ -2,10 +2,12 @@
 //! users do, and waits for what can be observed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
+mod client;
 mod command;
 mod service;
 mod tool;
 
+pub use client::{Line, Pending, admin, block_on, certificate_request, certificates};
 pub use command::{Ran, run, run_with_input};
 pub use service::{Node, NodeOptions, Root, RootOptions, Service, free_port, wait_for};
 pub use tool::{faketime_library, tool};
