@@ -88,7 +88,7 @@ fn a_licence_is_refused_outside_of_its_time() {
     foreign(&license, &bundle, "+59m").ok();
     own(&node, &license, &bundle, "+59m").ok();
     refused(&node, &license, &bundle, "+62m", "expired_token", "the licence expired at");
-    refused(&node, &license, &bundle, "-2m", "iat", "the licence is not valid before");
+    refused(&node, &license, &bundle, "-2m", "issued in the future", "the licence is not valid before");
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_licence_that_was_changed_is_refused() {
     check(&signed(&header, &more), "bad_signature", "the signature does not match");
     let longer = with(claims.clone(), "/exp", json!(claims["exp"].as_i64().unwrap() + 86_400));
     check(&signed(&header, &longer), "bad_signature", "the signature does not match");
-    check(&license[..license.len() - 8], "", "the signature does not match");
+    check(&license[..license.len() - 2], "", "the signature does not match");
     check(&license[..license.rfind('.').unwrap()], "", "a licence has three parts");
     check(&format!("{}.{}.", encode(&header), encode(&claims)), "", "the signature does not match");
     let unsigned = with(header.clone(), "/alg", json!("none"));

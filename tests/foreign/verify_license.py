@@ -27,6 +27,15 @@ LICENSOR_PURPOSE = x509.ObjectIdentifier("2.25.1803912555.1")
 LEEWAY = 60
 
 
+class WithChain(jws.JWSRegistry):
+    """The library takes headers of at most 512 octets unless told otherwise; a chain of certificates is longer."""
+
+    max_header_length = 64 * 1024
+
+
+REGISTRY = WithChain(algorithms=[ALGORITHM])
+
+
 class Refused(Exception):
     """The licence is not valid."""
 
@@ -73,11 +82,11 @@ def check_leaf(leaf, claims):
 
 
 def verify(text, bundle):
-    chain = chain_of(jws.extract_compact(text.encode()).headers())
+    chain = chain_of(jws.extract_compact(text.encode(), registry=REGISTRY).headers())
     public_key = chain[0].public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    token = jwt.decode(text, ECKey.import_key(public_key), algorithms=[ALGORITHM])
+    token = jwt.decode(text, ECKey.import_key(public_key), registry=REGISTRY)
     claims = token.claims
     essential = {name: {"essential": True} for name in ["iss", "sub", "jti", "iat", "nbf", "exp", "license"]}
     jwt.JWTClaimsRegistry(now=int(time.time()), leeway=LEEWAY, **essential).validate(claims)
