@@ -3,5 +3,7 @@
 
 mod licence;
 mod life;
+mod limits;
 mod swap;
 mod tour;
+mod transport;
