@@ -209,7 +209,7 @@ fn serve_admin(
 
 fn events(config: &Config, core: &Core, shutdown: &Shutdown) -> EventRpc {
     let everyone: licensor::event::EventAccess = Arc::new(|_, filter| Box::pin(async { Ok(filter) }));
-    EventRpc::new(core.events.clone(), everyone, config.limits.watchers, shutdown.clone())
+    EventRpc::new(core.events.clone(), everyone, &config.limits, shutdown.clone())
 }
 
 fn status(config: &Config, core: &Core, clock: &SharedClock) -> StatusRpc {

@@ -19,7 +19,7 @@ use rustls::sign::CertifiedKey;
 use verifier::{
     Certificate, ChainError,
     license::{LICENSE_TYPE, LicenseHeader},
-    verify_licensor_chain,
+    verify_licensor_chain, verify_server_chain,
 };
 
 /// What a root issued, and the keys that it was issued for.
@@ -73,6 +73,9 @@ impl Credential {
     /// `CREDENTIAL_INVALID`, or `CERTIFICATE_NOT_YET_VALID` if this machine's clock is behind.
     pub(crate) fn check(issuance: Issuance, trusted: &[Vec<u8>], now: SystemTime) -> Result<Self> {
         verify_licensor_chain(&issuance.licensor, &issuance.issuers, trusted, unix_seconds(now))
+            .and_then(|_| {
+                verify_server_chain(&issuance.server, &issuance.issuers, trusted, unix_seconds(now))
+            })
             .map_err(|error| chain_error(&error, now))?;
         if !trusted.iter().any(|anchor| issuance.anchors.contains(anchor)) {
             return Err(invalid("its trust bundle does not have the trust anchor that this server knows"));

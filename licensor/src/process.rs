@@ -19,6 +19,13 @@ pub fn prepare() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 
+/// Connections for which the process has file descriptors, besides those for everything else.
+#[must_use]
+pub fn connections() -> usize {
+    let files = getrlimit(Resource::Nofile).current.and_then(|files| usize::try_from(files).ok());
+    files.map_or(usize::MAX >> 4, |files| files.saturating_sub(256).max(16))
+}
+
 /// Returns when the process is told to stop: SIGTERM, or SIGINT (Ctrl-C).
 ///
 /// # Errors
@@ -34,10 +41,21 @@ pub fn stop_signal() -> io::Result<impl Future<Output = &'static str>> {
     })
 }
 
-/// Tells everyone to stop, and gives `work` until `drain` has passed to end in good order.
+/// Tells everyone to stop, and gives `work` until `drain` has passed, or the process is told a second time, to end in
+/// good order.
 pub async fn drain(stop: &watch::Sender<bool>, work: impl Future, drain: Duration) {
+    let again = async {
+        match stop_signal() {
+            Ok(signal) => signal.await,
+            Err(_) => std::future::pending().await,
+        }
+    };
     stop.send_replace(true);
-    if tokio::time::timeout(drain, work).await.is_err() {
-        tracing::warn!("calls were still in flight after `limits.drain`; they are cut off");
+    let in_time = tokio::select! {
+        ended = tokio::time::timeout(drain, work) => ended.is_ok(),
+        _ = again => false,
+    };
+    if !in_time {
+        tracing::warn!("calls were still in flight; they are cut off");
     }
 }

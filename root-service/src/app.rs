@@ -100,7 +100,7 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     let events = EventRpc::new(
         core.events.clone(),
         own_events(core.authority.clone()),
-        config.limits.watchers,
+        &config.limits,
         shutdown.clone(),
     );
     let public = grpc_server(&config.limits, &core.metrics, &clock)
@@ -153,7 +153,7 @@ fn serve_admin(
 ) -> tokio::task::JoinHandle<Result<()>> {
     let administrators = Administrators::new(&config.admin.uids);
     let rpc = AdminRpc { authority: core.authority.clone(), clock: clock.clone() };
-    let events = EventRpc::new(core.events.clone(), all_events(), config.limits.watchers, shutdown.clone());
+    let events = EventRpc::new(core.events.clone(), all_events(), &config.limits, shutdown.clone());
     let server = tonic::transport::Server::builder()
         .layer(tonic::service::InterceptorLayer::new(move |request| administrators.check(request)))
         .add_service(CertificationAdminServiceServer::new(rpc))

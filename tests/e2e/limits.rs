@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{ErrorKind, Read, Write},
     net::TcpStream,
+    os::unix::net::UnixStream,
 };
 
 use licensor::error::{Error, Reason};
@@ -19,7 +20,6 @@ use proto::{
     },
     event::v1::{WatchEventsRequest, event_service_client::EventServiceClient},
 };
-use rustix::process::Signal;
 use tokio::task::JoinSet;
 use tonic::{Code, Status, transport::Channel};
 
@@ -189,8 +189,7 @@ fn a_call_past_the_bound_is_turned_away_until_another_ends() {
         call.finish(GetTrustBundleRequest {}).unwrap();
     }
     trust_bundle(&line.channel).unwrap();
-    let turned_away = "licensor_request_duration_seconds_count{method=\"licensor.certification.v1.CertificationService/GetTrustBundle\",code=\"resource_exhausted\"}";
-    assert!(root.metric(turned_away).is_some_and(|calls| calls >= 1.0), "{}", root.ops("/metrics").1);
+    assert!(root.metric("licensor_calls_refused_total").is_some_and(|calls| calls >= 1.0));
 }
 
 #[test]
@@ -264,29 +263,21 @@ fn a_service_without_file_descriptors_waits_for_one_instead_of_spinning() {
     let before = root.metric("licensor_connections_refused_total").unwrap();
     // More than it can take: the rest waits in the kernel's queue.
     let streams: Vec<_> = (0..32).map(|_| silent(&root)).collect();
-    let spent = cpu_ticks(&root);
-    // Something that takes a while, and that the service has no part in.
+    let administrators: Vec<_> =
+        (0..8).map(|_| UnixStream::connect(root.data("admin.sock")).unwrap()).collect();
+    // What takes a while, and what the service has no part in.
     for _ in 0..20 {
-        licensor_tests::certificates(&root.data("trust-anchor.pem"));
         run(&mut root.command(&["init", "--help"])).ok();
     }
-    let spent = cpu_ticks(&root) - spent;
-    drop(streams);
-    wait_for("the service to accept again", || root.metric("licensor_connections_refused_total"));
-    let refused = root.metric("licensor_connections_refused_total").unwrap() - before;
-    assert!(refused < 200.0, "{refused} failures to accept, {spent} ticks");
+    drop((streams, administrators));
+    let after = wait_for("the service to accept again", || root.metric("licensor_connections_refused_total"));
+    assert!(after - before < 200.0, "{} failures to accept", after - before);
     trust_bundle(&line(&root).channel).unwrap();
-    root.signal(Signal::TERM);
+    root.run(&["status"]).ok();
 }
 
 fn resident_kib(service: &Service) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", service.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
-fn cpu_ticks(service: &Service) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", service.pid())).unwrap();
-    let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
 }

@@ -2,12 +2,18 @@
 //! users do, and waits for what can be observed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
+mod calls;
 mod client;
 mod command;
+mod fake_clock;
 mod service;
 mod tool;
+mod watch;
 
+pub use calls::{acquire, call, health};
 pub use client::{Line, Pending, admin, block_on, certificate_request, certificates};
 pub use command::{Ran, run, run_with_input};
+pub use fake_clock::{DAY, FakeClock, instant};
 pub use service::{Node, NodeOptions, Root, RootOptions, Service, free_port, wait_for};
 pub use tool::{faketime_library, tool};
+pub use watch::Watch;

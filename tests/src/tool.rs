@@ -24,13 +24,13 @@ pub fn tool(name: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("{name} is missing: `tests/run` installs it"))
 }
 
-/// The library that gives a program another time (Debian's package `faketime`).
+/// The library that gives a program of several threads another time (Debian's package `faketime`).
 pub fn faketime_library() -> PathBuf {
     let places =
         ["/usr/lib/x86_64-linux-gnu/faketime", "/usr/lib/aarch64-linux-gnu/faketime", "/usr/lib/faketime"];
     places
         .iter()
-        .map(|folder| Path::new(folder).join("libfaketime.so.1"))
+        .map(|folder| Path::new(folder).join("libfaketimeMT.so.1"))
         .find(|file| file.is_file())
         .unwrap_or_else(|| panic!("libfaketime is missing: `tests/run` installs it"))
 }

@@ -18,6 +18,8 @@ const LOG: &[u8] = b"event/";
 const ENDED: &[u8] = b"event-ended/";
 /// Events read from the store at once.
 const PAGE: usize = 256;
+/// Events that one call looks at.
+const LOOKED_AT: u64 = 4096;
 
 /// An event that is about to be raised.
 #[derive(Debug, Clone)]
@@ -255,7 +257,7 @@ impl EventLog {
     }
 
     /// At most `limit` events that `filter` admits, from the sequence number `from` on, and the number to go on from
-    /// if there may be more.
+    /// if there may be more. Looks at a bounded number of events: it may return few, or none, with more to come.
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot be read.
@@ -272,7 +274,7 @@ impl EventLog {
             let whole = page.len() == PAGE;
             for (key, value) in page {
                 let Some(sequence) = log_position(LOG, &key) else { continue };
-                if events.len() == limit {
+                if events.len() == limit || sequence.saturating_sub(from) >= LOOKED_AT {
                     return Ok((events, Some(sequence)));
                 }
                 next = sequence + 1;
@@ -285,6 +287,7 @@ impl EventLog {
             if !whole {
                 return Ok((events, None));
             }
+            tokio::task::yield_now().await;
         }
     }
 

@@ -29,6 +29,10 @@ const MARKER_FILE: &str = "format";
 const MARKER_KEY: &[u8] = b"\0format";
 const FORMAT: &[u8] = b"1\n";
 
+/// Octets that a value may have. sled moves large pages into files of their own, which it never syncs; sixteen values of
+/// this size make a page that stays in place.
+const LARGEST_VALUE: usize = 7 << 10;
+
 /// How to open the store.
 #[derive(Debug, Clone)]
 pub struct SledOptions {
@@ -181,10 +185,15 @@ fn mark(path: &Path, database: &sled::Db) -> Result<(), StoreError> {
     let name = || path.display().to_string();
     let failed = |cause: String| StoreError::Directory { path: name(), cause };
     let marker = path.join(MARKER_FILE);
-    let used = database.contains_key(MARKER_KEY).map_err(|error| failed(error.to_string()))?;
+    let used = database.get(MARKER_KEY).map_err(|error| failed(error.to_string()))?;
     match (marker.exists(), used) {
-        (true, true) => Ok(()),
-        (true, false) => {
+        (true, Some(version)) if version == FORMAT => Ok(()),
+        (true, Some(_)) => Err(StoreError::Directory {
+            path: name(),
+            cause: "another release wrote it in a format that this one does not read: start that release"
+                .into(),
+        }),
+        (true, None) => {
             Err(StoreError::Damaged { path: name(), cause: "its records are gone or unreadable".into() })
         }
         (false, _) => {
@@ -215,15 +224,24 @@ struct Group {
 }
 
 impl Committer {
-    fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+    fn run(mut self, requests: mpsc::Receiver<Request>) {
+        // sled panics on some kinds of damage; whatever ends this thread is told to those who wait for a failure.
+        let ended = catch_unwind(AssertUnwindSafe(|| self.serve(requests)));
+        let error = match ended {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error,
+            Err(_) => self.failure("sled panicked"),
+        };
+        tracing::error!(%error, "the store failed; nothing more is kept until a restart");
+        self.failed.send_replace(Some(error));
+    }
+
+    fn serve(&mut self, mut requests: mpsc::Receiver<Request>) -> Result<(), StoreError> {
         let mut waiting = Vec::new();
         while requests.blocking_recv_many(&mut waiting, GROUP) > 0 {
-            if let Err(error) = self.commit(std::mem::take(&mut waiting)) {
-                tracing::error!(%error, "the store failed; nothing more is kept until a restart");
-                self.failed.send_replace(Some(error));
-                return;
-            }
+            self.commit(std::mem::take(&mut waiting))?;
         }
+        Ok(())
     }
 
     /// Commits what can be; an error means that the store is not to be trusted any more.
@@ -265,6 +283,10 @@ impl Committer {
             if current != *expected {
                 return Err(StoreError::Conflict { key: key.clone() });
             }
+        }
+        let mut values = batch.put.iter().chain(&batch.append).map(|(_, value)| value.len());
+        if let Some(length) = values.find(|length| *length > LARGEST_VALUE) {
+            return Err(StoreError::TooLarge { length });
         }
         for (key, value) in batch.put {
             self.change(group, key, Some(value))?;

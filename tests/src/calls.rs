@@ -1,0 +1,22 @@
+//! Calls of the licensing server's TLS port with the real grpcurl.
+
+use std::process::Command;
+
+use crate::{Ran, Service, run, tool};
+
+/// Calls a method with grpcurl. Nothing of the server's certificate is checked: grpcurl knows only the machine's time.
+pub fn call(service: &Service, method: &str, data: &str) -> Ran {
+    run(Command::new(tool("grpcurl")).args(["-insecure", "-d", data, &service.address(), method]))
+}
+
+/// Asks for a licence for the module that every node of the bench has.
+pub fn acquire(node: &Service) -> Ran {
+    let data = r#"{"vendor": "Example", "module": "crm", "subject": "alice"}"#;
+    call(node, "licensor.licensing.v1.LicensingService/AcquireLicense", data)
+}
+
+/// What `grpc.health.v1` says of the whole server: `SERVING` or `NOT_SERVING`.
+pub fn health(service: &Service) -> String {
+    let answer = call(service, "grpc.health.v1.Health/Check", "{}").json();
+    answer["status"].as_str().unwrap().to_owned()
+}
