@@ -114,7 +114,6 @@ impl Credential {
             alg: licensor.jws_algorithm().to_owned(),
             typ: LICENSE_TYPE.to_owned(),
             x5c: licensor_chain.iter().map(|der| BASE64_STANDARD.encode(der)).collect(),
-            crit: None,
         };
         let header = serde_json::to_vec(&header).map_err(|error| Error::internal("JOSE header", error))?;
         let unfit = |_| invalid("its key is not fit for TLS");

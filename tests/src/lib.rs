@@ -4,6 +4,7 @@
 
 mod calls;
 mod certificate;
+mod client;
 mod command;
 mod fake_clock;
 mod foreign;
@@ -17,6 +18,7 @@ mod watch;
 
 pub use calls::{acquire, call, health};
 pub use certificate::Shown;
+pub use client::{Line, Pending, admin, block_on, certificate_request, certificates};
 pub use command::{Ran, run, run_with_input};
 pub use fake_clock::{DAY, FakeClock, instant};
 pub use foreign::{ENROLL, ForeignNode, Grpc, RENEW, Refusal, Workshop, answer, decoded, encoded};
