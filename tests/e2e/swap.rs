@@ -11,7 +11,8 @@ use std::{
 
 use licensor::clock::{Clock, ManualClock, SystemClock};
 use licensor_tests::{
-    Line, Node, NodeOptions, Root, RootOptions, admin, block_on, certificates, faketime_library, wait_for,
+    Line, Node, NodeOptions, Root, RootOptions, admin, block_on, certificates, faketime_library, spawn,
+    wait_for,
 };
 use proto::{
     certification::v1::{GetTrustBundleRequest, certification_service_client::CertificationServiceClient},
@@ -66,14 +67,12 @@ fn no_call_fails_while_the_node_renews_fifty_times() {
         .map(|caller| {
             let mut client = LicensingServiceClient::new(line.channel.clone());
             let (stop, done) = (Arc::clone(&stop), Arc::clone(&done));
-            block_on(async {
-                tokio::spawn(async move {
-                    while !stop.load(Ordering::SeqCst) {
-                        client.acquire_license(acquire(&format!("user-{caller}"))).await?;
-                        done.fetch_add(1, Ordering::SeqCst);
-                    }
-                    Ok::<(), Status>(())
-                })
+            spawn(async move {
+                while !stop.load(Ordering::SeqCst) {
+                    client.acquire_license(acquire(&format!("user-{caller}"))).await?;
+                    done.fetch_add(1, Ordering::SeqCst);
+                }
+                Ok::<(), Status>(())
             })
         })
         .collect();

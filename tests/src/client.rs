@@ -17,7 +17,7 @@ use licensor::{
     key::{KeyAlgorithm, PrivateKey},
     tls::client_config,
 };
-use tokio::{net::TcpStream, runtime::Runtime, sync::mpsc};
+use tokio::{net::TcpStream, runtime::Runtime, sync::mpsc, task::JoinHandle};
 use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
@@ -32,6 +32,15 @@ use crate::Service;
 /// Runs to the end what a test waits for. Connections are kept up in the background between two of these.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     runtime().block_on(future)
+}
+
+/// Starts what goes on in the background of a test.
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    runtime().spawn(future)
 }
 
 fn runtime() -> &'static Runtime {
@@ -111,7 +120,7 @@ pub fn certificate_request() -> Vec<u8> {
 #[derive(Debug)]
 pub struct Pending<Q, R> {
     message: mpsc::Sender<Q>,
-    answer: tokio::task::JoinHandle<Result<R, Status>>,
+    answer: JoinHandle<Result<R, Status>>,
 }
 
 impl<Q, R> Pending<Q, R>
@@ -123,7 +132,7 @@ where
     pub fn begin(channel: &Channel, path: &'static str) -> Self {
         let (message, messages) = mpsc::channel(1);
         let mut grpc = Grpc::new(channel.clone());
-        let answer = runtime().spawn({
+        let answer = spawn({
             async move {
                 grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
                 let codec = tonic_prost::ProstCodec::<Q, R>::default();

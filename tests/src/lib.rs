@@ -18,7 +18,7 @@ mod watch;
 
 pub use calls::{acquire, call, health};
 pub use certificate::Shown;
-pub use client::{Line, Pending, admin, block_on, certificate_request, certificates};
+pub use client::{Line, Pending, admin, block_on, certificate_request, certificates, spawn};
 pub use command::{Ran, run, run_with_input};
 pub use fake_clock::{DAY, FakeClock, instant};
 pub use foreign::{ENROLL, ForeignNode, Grpc, RENEW, Refusal, Workshop, answer, decoded, encoded};
