@@ -7,7 +7,7 @@ use std::{
 };
 
 use licensor::{
-    clock::{SharedClock, jump},
+    clock::{JumpDetector, SharedClock},
     config::Expiry,
     event::{Event, EventKind},
     expiry::Warnings,
@@ -49,6 +49,7 @@ impl ExpiryWatch {
     }
 
     async fn watch(mut self) {
+        let mut jumps = JumpDetector::new(&self.clock);
         loop {
             let credential = self.credential.borrow_and_update().clone();
             if let Some(credential) = &credential {
@@ -58,14 +59,12 @@ impl ExpiryWatch {
                 tracing::error!(%error, "events that are due could not be kept; they will be tried again");
             }
             self.ticker.send_modify(|ticks| *ticks += 1);
-            let (wall, steady) = (self.clock.now(), self.clock.elapsed());
-            let deadline = self.next_deadline(credential.as_deref(), wall);
+            let deadline = self.next_deadline(credential.as_deref(), self.clock.now());
             tokio::select! {
                 () = self.clock.wait_until(deadline, self.expiry.check_interval.0) => {}
                 changed = self.credential.changed() => if changed.is_err() { return },
             }
-            let expected = wall + self.clock.elapsed().saturating_sub(steady);
-            if let Some(seconds) = jump(expected, self.clock.now(), JUMP) {
+            if let Some(seconds) = jumps.look(&self.clock, JUMP) {
                 let event = Event::new(EventKind::ClockJumped).argument("seconds", seconds.to_string());
                 if let Err(error) = self.ledger.events().raise(event).await {
                     tracing::error!(%error, seconds, "the clock jumped, and the event could not be kept");

@@ -123,16 +123,32 @@ impl TimeProvider for TlsTime {
     }
 }
 
-/// By how many seconds the wall clock is ahead of what was expected (behind: negative), if it is by `tolerance` or
-/// more. A machine that was suspended looks the same.
-#[must_use]
-pub fn jump(expected: SystemTime, actual: SystemTime, tolerance: Duration) -> Option<i64> {
-    let ahead = actual.duration_since(expected);
-    let (sign, by) = match ahead {
-        Ok(by) => (1, by),
-        Err(behind) => (-1, behind.duration()),
-    };
-    (by >= tolerance).then(|| sign * i64::try_from(by.as_secs()).unwrap_or(i64::MAX))
+/// Notices that the wall clock jumped. Each look begins where the last one ended, so that no jump falls in between.
+#[derive(Debug)]
+pub struct JumpDetector {
+    wall: SystemTime,
+    steady: Duration,
+}
+
+impl JumpDetector {
+    /// A detector that has looked at `clock` once.
+    #[must_use]
+    pub fn new(clock: &SharedClock) -> Self {
+        Self { wall: clock.now(), steady: clock.elapsed() }
+    }
+
+    /// By how many seconds `clock` is ahead of what the last look led to expect (behind: negative), if it is by
+    /// `tolerance` or more. A machine that was suspended looks the same.
+    pub fn look(&mut self, clock: &SharedClock, tolerance: Duration) -> Option<i64> {
+        let next = Self::new(clock);
+        let expected = self.wall + next.steady.saturating_sub(self.steady);
+        *self = next;
+        let (sign, by) = match self.wall.duration_since(expected) {
+            Ok(by) => (1, by),
+            Err(behind) => (-1, behind.duration()),
+        };
+        (by >= tolerance).then(|| sign * i64::try_from(by.as_secs()).unwrap_or(i64::MAX))
+    }
 }
 
 /// Seconds since 1970; negative before.
@@ -170,4 +186,42 @@ pub fn from_timestamp(timestamp: Option<prost_types::Timestamp>) -> Option<Syste
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Wall time that can be set, and steady time that stands still.
+    #[derive(Debug)]
+    struct Jumpy(Mutex<SystemTime>);
+
+    #[async_trait]
+    impl Clock for Jumpy {
+        fn now(&self) -> SystemTime {
+            *lock(&self.0)
+        }
+
+        async fn wait_until(&self, _: SystemTime, _: Duration) {}
+
+        fn elapsed(&self) -> Duration {
+            Duration::ZERO
+        }
+    }
+
+    #[test]
+    fn a_jump_is_noticed_once_whenever_it_came() {
+        let jumpy = Arc::new(Jumpy(Mutex::new(UNIX_EPOCH + Duration::from_secs(1_000_000))));
+        let clock: SharedClock = jumpy.clone();
+        let tolerance = Duration::from_secs(120);
+        let mut detector = JumpDetector::new(&clock);
+        assert_eq!(detector.look(&clock, tolerance), None);
+        *lock(&jumpy.0) += Duration::from_secs(119);
+        assert_eq!(detector.look(&clock, tolerance), None);
+        *lock(&jumpy.0) += Duration::from_secs(3_600);
+        assert_eq!(detector.look(&clock, tolerance), Some(3_600));
+        assert_eq!(detector.look(&clock, tolerance), None);
+        *lock(&jumpy.0) -= Duration::from_secs(7_200);
+        assert_eq!(detector.look(&clock, tolerance), Some(-7_200));
+    }
 }

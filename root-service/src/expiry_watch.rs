@@ -7,7 +7,7 @@ use std::{
 };
 
 use licensor::{
-    clock::SharedClock,
+    clock::{JumpDetector, SharedClock},
     event::{Event, EventKind},
     serve::Shutdown,
 };
@@ -39,12 +39,14 @@ impl ExpiryWatch {
     }
 
     async fn watch(&self) {
+        let mut jumps = JumpDetector::new(&self.clock);
         loop {
             self.look().await;
-            let (wall, steady) = (self.clock.now(), self.clock.elapsed());
-            let deadline = self.next_deadline(wall).await;
+            let deadline = self.next_deadline(self.clock.now()).await;
             self.clock.wait_until(deadline, self.check_interval).await;
-            self.note_jump(wall, self.clock.elapsed().saturating_sub(steady)).await;
+            if let Some(seconds) = jumps.look(&self.clock, JUMP) {
+                self.note_jump(seconds).await;
+            }
         }
     }
 
@@ -65,8 +67,7 @@ impl ExpiryWatch {
         [due, not_after].into_iter().flatten().min().unwrap_or(now + self.check_interval)
     }
 
-    async fn note_jump(&self, before: SystemTime, waited: Duration) {
-        let Some(seconds) = licensor::clock::jump(before + waited, self.clock.now(), JUMP) else { return };
+    async fn note_jump(&self, seconds: i64) {
         let event = Event::new(EventKind::ClockJumped).argument("seconds", seconds.to_string());
         if let Err(error) = self.authority.ledger().events().raise(event).await {
             tracing::error!(%error, seconds, "the clock jumped, and the event could not be kept");
