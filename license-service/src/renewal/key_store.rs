@@ -4,6 +4,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use licensor::{
@@ -47,6 +48,16 @@ impl KeyStore {
             .and_then(|()| key.save(&path, None));
         saved.map_err(|error| unusable(&error))?;
         Ok(name)
+    }
+
+    /// Removes keys that nothing was asked for with; `kept` is the licensor key that was there before.
+    pub(crate) fn discard(&self, names: &KeyNames, kept: Option<&str>) {
+        for name in [&names.server, &names.licensor] {
+            if kept != Some(name.as_str()) {
+                // A key that stays behind does no harm; the next renewal tries again.
+                let _ = fs::remove_file(self.path(name));
+            }
+        }
     }
 
     /// Reads keys.
@@ -106,8 +117,12 @@ fn pem<'a>(certificates: impl Iterator<Item = &'a Vec<u8>>) -> String {
 
 fn unusable(error: &KeyError) -> Error {
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    Error::new(
-        Reason::StoreUnavailable,
-        format!("{error}{cause}; the credential in use is kept, see to the disk"),
-    )
+    let full = matches!(error, KeyError::File { source, .. } if source.kind() == io::ErrorKind::StorageFull);
+    let (reason, advice) = if full {
+        (Reason::DiskFull, "make room there")
+    } else {
+        (Reason::StoreUnavailable, "see to the disk")
+    };
+    Error::new(reason, format!("{error}{cause}; the credential in use is kept, {advice}"))
+        .retry_after(Duration::from_secs(30))
 }

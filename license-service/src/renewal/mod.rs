@@ -14,6 +14,7 @@ use licensor::{
     clock::{SharedClock, from_timestamp, from_unix_seconds, unix_seconds},
     error::{Error, Reason, Result},
     event::EventKind,
+    store::StoreError,
     telemetry::Metrics,
     tls::{Single, client_config, first_contact_config},
     token::EnrollmentToken,
@@ -249,7 +250,14 @@ impl Renewal {
             return Ok((pending.keys, keys));
         }
         let names = self.keys.generate(licensor)?;
-        self.ledger.begin(&PendingRecord { purpose: purpose.to_owned(), keys: names.clone() }).await?;
+        let pending = PendingRecord { purpose: purpose.to_owned(), keys: names.clone() };
+        if let Err(error) = self.ledger.begin(&pending).await {
+            // Surely not kept on a full disk, which each attempt would otherwise fill further.
+            if matches!(error, StoreError::DiskFull { .. }) {
+                self.keys.discard(&names, licensor);
+            }
+            return Err(error.into());
+        }
         let keys = self.keys.load(&names).map_err(|error| Error::internal("key", error))?;
         Ok((names, keys))
     }
