@@ -3,6 +3,7 @@
 
 mod crashes;
 mod expiry;
+mod full_disk;
 mod life;
 mod lost_reply;
 mod power_loss;

@@ -60,6 +60,8 @@ pub struct Service {
     config: PathBuf,
     child: Option<Child>,
     environment: Vec<(String, String)>,
+    /// A command that runs `serve` as its own end, if it is not run as it is.
+    through: Vec<String>,
     /// TLS port.
     pub port: u16,
     /// Plain HTTP port for operations.
@@ -76,7 +78,7 @@ impl Service {
             .replace("{port}", &port.to_string())
             .replace("{ops_port}", &ops_port.to_string());
         fs::write(&path, text).unwrap();
-        Self { name, folder, config: path, child: None, environment, port, ops_port }
+        Self { name, folder, config: path, child: None, environment, through: Vec::new(), port, ops_port }
     }
 
     /// The folder of this service; `data` in it is the data directory.
@@ -98,6 +100,11 @@ impl Service {
     pub fn set(&mut self, name: &str, value: &str) {
         self.environment.retain(|(known, _)| known != name);
         self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Runs `serve` through this command, which takes the rest as its arguments and ends in it.
+    pub fn serve_through(&mut self, command: &[&str]) {
+        self.through = command.iter().map(|&word| word.to_owned()).collect();
     }
 
     /// Takes a variable away again.
@@ -146,8 +153,14 @@ impl Service {
         assert!(self.child.is_none(), "it runs already");
         let log =
             fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("log")).unwrap();
-        let child =
-            self.command(&["serve"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let mut serve = self.command(&["serve"]);
+        if let [program, arguments @ ..] = &self.through[..] {
+            let mut through = Command::new(program);
+            through.args(arguments).arg(serve.get_program()).args(serve.get_args());
+            through.envs(self.environment.iter().map(|(name, value)| (name, value)));
+            serve = through;
+        }
+        let child = serve.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         self.child = Some(child);
     }
 
