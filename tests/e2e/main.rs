@@ -7,3 +7,4 @@ mod full_disk;
 mod life;
 mod lost_reply;
 mod power_loss;
+mod shutdown;

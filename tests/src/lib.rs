@@ -16,7 +16,7 @@ mod watch;
 pub use calls::{acquire, call, health};
 pub use command::{Ran, run, run_with_input};
 pub use fake_clock::{DAY, FakeClock, instant};
-pub use identity::{Enrolling, Failed, Identity, RootClient, connect};
+pub use identity::{Enrolling, Failed, Identity, connect};
 pub use load::Load;
 pub use proxy::{Answers, Proxy};
 pub use random::Random;
