@@ -112,13 +112,14 @@ fn default_lease() -> Span {
 impl Config {
     /// Reads the file, if there is one, and the environment.
     pub(crate) fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
-        let config: Self = config::load(path, Path::new(DEFAULT_PATH), PREFIX, std::env::vars())?;
+        let config: Self = config::load(path, Path::new(DEFAULT_PATH), PREFIX, std::env::vars_os())?;
         config.check()?;
         Ok(config)
     }
 
     fn check(&self) -> Result<(), ConfigError> {
         self.expiry.check()?;
+        self.limits.check()?;
         if self.renewal.at.is_some_and(|at| !(0.1..=0.95).contains(&at)) {
             return Err(ConfigError::unusable(
                 "renewal.at",
@@ -144,5 +145,38 @@ impl Config {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_that_are_delivered_are_understood() {
+        let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
+        for file in ["systemd/license.toml", "kubernetes/overlays/single/license.toml"] {
+            let config = Config::load(Some(&deploy.join(file))).unwrap();
+            assert!(!config.licensing.modules.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused() {
+        let module = "[[licensing.modules]]\nvendor = \"a\"\nname = \"b\"\n";
+        for wrong in [
+            "[enrollment]\nroot_address = \"nowhere\"".to_owned(),
+            "[renewal]\nat = 0.0".to_owned(),
+            "[expiry]\ncheck_interval = \"1ms\"".to_owned(),
+            format!("{module}lease = \"0s\""),
+            format!("{module}{module}"),
+            module.replace("\"b\"", "\"\""),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("license.toml");
+            std::fs::write(&path, format!("data_dir = \"x\"\n{wrong}")).unwrap();
+            let config: Config = config::load(Some(&path), &path, PREFIX, std::iter::empty()).unwrap();
+            assert!(config.check().is_err(), "{wrong}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{FileTypeExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -81,15 +81,25 @@ pub fn listen(path: &Path, admin: &Admin) -> io::Result<UnixListener> {
     let explain = |error: io::Error| {
         io::Error::new(error.kind(), format!("admin socket {} (`admin.socket`): {error}", path.display()))
     };
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(explain(error)),
-        _ => {}
-    }
+    remove(path).map_err(explain)?;
     let mode = if admin.uids.is_empty() { 0o600 } else { 0o666 };
     // Bound under the umask of the process, which lets nobody else in; opened up only then.
     let listener = UnixListener::bind(path).map_err(explain)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(explain)?;
     Ok(listener)
+}
+
+/// Removes the socket, and nothing that is none.
+///
+/// # Errors
+/// What the file system says; `AlreadyExists` if something else is there.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => fs::remove_file(path),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::AlreadyExists, "something that is no socket is there")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Connects to the service behind the socket.

@@ -98,7 +98,7 @@ pub fn print(text: impl Display) -> Result<(), Failure> {
 /// Prints one JSON value.
 ///
 /// # Errors
-/// As for [`print`].
+/// As for [`print()`].
 pub fn print_json(value: &Value) -> Result<(), Failure> {
     print(format!("{value:#}"))
 }
@@ -106,7 +106,7 @@ pub fn print_json(value: &Value) -> Result<(), Failure> {
 /// A list of objects as a table of the named keys, or as JSON.
 ///
 /// # Errors
-/// As for [`print`].
+/// As for [`print()`].
 pub fn print_list(output: Output, columns: &[&str], rows: &[Value]) -> Result<(), Failure> {
     if output == Output::Json {
         return print_json(&json!(rows));
@@ -123,7 +123,7 @@ pub fn print_list(output: Output, columns: &[&str], rows: &[Value]) -> Result<()
 /// One object as lines of `key: value`, or as JSON.
 ///
 /// # Errors
-/// As for [`print`].
+/// As for [`print()`].
 pub fn print_object(output: Output, value: &Value) -> Result<(), Failure> {
     if output == Output::Json {
         return print_json(value);

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
     time::Duration,
@@ -164,6 +165,8 @@ pub struct Limits {
     pub streams: u32,
     /// Calls at once on all connections.
     pub calls: usize,
+    /// Time until an answer begins.
+    pub call_timeout: Span,
     /// Age at which a connection is ended in good order.
     pub connection_age: Span,
     /// Certificates or licences being signed and recorded at once.
@@ -182,11 +185,47 @@ impl Default for Limits {
             message_bytes: 3 << 19,
             streams: 128,
             calls: 1024,
+            call_timeout: Span(Duration::from_secs(30)),
             connection_age: Span(Duration::from_secs(3600)),
             signing: 256,
             watchers: 64,
             drain: Span(Duration::from_secs(20)),
         }
+    }
+}
+
+impl Limits {
+    /// Checks that every bound is one.
+    ///
+    /// # Errors
+    /// [`ConfigError`] that names the key.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let counts = [
+            ("limits.connections", self.connections),
+            ("limits.calls", self.calls),
+            ("limits.signing", self.signing),
+            ("limits.watchers", self.watchers),
+            ("limits.streams", usize::try_from(self.streams).unwrap_or(usize::MAX)),
+        ];
+        for (key, count) in counts {
+            if !(1..=1_000_000).contains(&count) {
+                return Err(ConfigError::unusable(key, "it must be from 1 to 1000000"));
+            }
+        }
+        if !(64 << 10..=64 << 20).contains(&self.message_bytes) {
+            return Err(ConfigError::unusable("limits.message_bytes", "it must be from 64 KiB to 64 MiB"));
+        }
+        let spans = [
+            ("limits.handshake_timeout", self.handshake_timeout),
+            ("limits.call_timeout", self.call_timeout),
+            ("limits.connection_age", self.connection_age),
+        ];
+        for (key, span) in spans {
+            if span.0 < Duration::from_millis(100) {
+                return Err(ConfigError::unusable(key, "it must be 100ms at least"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -225,11 +264,12 @@ pub fn load<C: DeserializeOwned>(
     path: Option<&Path>,
     default_path: &Path,
     prefix: &str,
-    environment: impl Iterator<Item = (String, String)>,
+    environment: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<C, ConfigError> {
     let (origin, text) = match path {
         Some(path) => (path, read(path)?),
-        None if default_path.exists() => (default_path, read(default_path)?),
+        // One that is there and cannot be read is not passed over.
+        None if default_path.try_exists().unwrap_or(true) => (default_path, read(default_path)?),
         None => (default_path, String::new()),
     };
     let invalid =
@@ -238,8 +278,10 @@ pub fn load<C: DeserializeOwned>(
     // is no fault of the file.
     let mut table: toml::Table =
         toml::from_str(&text).map_err(|error| invalid(origin.display().to_string(), &error))?;
-    let variables: BTreeMap<String, String> =
-        environment.filter(|(name, _)| name.starts_with(prefix)).collect();
+    let variables: BTreeMap<String, String> = environment
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
+        .filter(|(name, _)| name.starts_with(prefix))
+        .collect();
     if let Err(error) = toml::from_str::<C>(&text)
         && (variables.is_empty() || !error.message().contains("missing field"))
     {
@@ -247,10 +289,19 @@ pub fn load<C: DeserializeOwned>(
     }
     for (name, value) in variables {
         let keys: Vec<String> = name[prefix.len()..].split("__").map(str::to_lowercase).collect();
-        set(&mut table, &keys, parse_value(&value));
-        if let Err(error) = table.clone().try_into::<C>()
-            && !error.message().contains("missing field")
-        {
+        let mut failed = None;
+        // What looks like a number may be meant as a string.
+        for value in [parse_value(&value), toml::Value::String(value.clone())] {
+            set(&mut table, &keys, value);
+            match table.clone().try_into::<C>() {
+                Err(error) if !error.message().contains("missing field") => failed = failed.or(Some(error)),
+                _ => {
+                    failed = None;
+                    break;
+                }
+            }
+        }
+        if let Some(error) = failed {
             return Err(invalid(format!("variable {name}"), &error));
         }
     }
@@ -316,7 +367,7 @@ pub fn host_and_port(address: &str) -> Result<(&str, u16), String> {
     let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?;
-    if host.is_empty() || host.contains(['/', ' ', '@']) {
+    if host.is_empty() || !host.is_ascii() || host.contains(['/', ' ', '@']) {
         return Err(wrong());
     }
     Ok((host, port))
@@ -342,7 +393,7 @@ mod tests {
     fn load_text(text: &str, variables: &[(&str, &str)]) -> Result<Sample, String> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
-        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
         load(Some(file.path()), Path::new("/nonexistent"), "LICENSOR_ROOT__", variables)
             .map_err(|error| error.to_string())
     }
@@ -377,6 +428,14 @@ mod tests {
             let error = load_text(&format!("data_dir = \"a\"\n[expiry]\nweek = {text}"), &[]).unwrap_err();
             assert!(error.contains("line 3"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_variable_that_looks_like_a_number_can_be_a_string() {
+        assert_eq!(
+            load_text("", &[("LICENSOR_ROOT__DATA_DIR", "12345")]).unwrap().data_dir,
+            Path::new("12345")
+        );
     }
 
     #[test]

@@ -14,12 +14,15 @@ use hyper_util::{
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 
-use crate::{serve::Shutdown, telemetry::Metrics};
+use crate::{
+    serve::{Shutdown, accept},
+    telemetry::Metrics,
+};
 
 /// Connections at once.
 const CONNECTIONS: usize = 256;
 /// Time for a request's header, and for an idle connection.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Says whether the service does its work, or why it does not.
 pub type Readiness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
@@ -53,14 +56,14 @@ pub fn routes(readiness: Readiness, metrics: Arc<Metrics>) -> Router {
 }
 
 /// Serves `routes` until `shutdown`.
-pub async fn serve(listener: TcpListener, routes: Router, shutdown: Shutdown) {
+///
+/// # Errors
+/// None: requests that fail are the clients' matter.
+pub async fn serve(listener: TcpListener, routes: Router, shutdown: Shutdown) -> anyhow::Result<()> {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let accept = async {
         loop {
-            let Ok((stream, _)) = listener.accept().await else {
-                tokio::task::yield_now().await;
-                continue;
-            };
+            let Some((stream, _)) = accept(&listener).await else { continue };
             let Ok(permit) = Arc::clone(&places).try_acquire_owned() else { continue };
             let service = TowerToHyperService::new(routes.clone());
             tokio::spawn(async move {
@@ -78,4 +81,5 @@ pub async fn serve(listener: TcpListener, routes: Router, shutdown: Shutdown) {
         () = accept => {}
         () = shutdown.wait() => {}
     }
+    Ok(())
 }

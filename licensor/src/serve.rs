@@ -13,7 +13,7 @@ use futures_util::Stream;
 use http::{HeaderValue, Request, Response};
 use rustls::ServerConfig;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
 };
@@ -27,6 +27,7 @@ use crate::{
     clock::SharedClock,
     config::Limits,
     error::{Error, Reason},
+    process,
     telemetry::Metrics,
 };
 
@@ -72,6 +73,8 @@ pub struct Peer {
 #[derive(Debug)]
 pub struct Connection {
     stream: TlsStream<TcpStream>,
+    /// What has been read of the stream and not been taken yet.
+    begun: Vec<u8>,
     peer: Peer,
     _open: Open,
 }
@@ -102,6 +105,12 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.begun.is_empty() {
+            let length = self.begun.len().min(buf.remaining());
+            buf.put_slice(&self.begun[..length]);
+            self.begun.drain(..length);
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
@@ -145,6 +154,22 @@ pub async fn bind(address: SocketAddr, key: &str) -> io::Result<TcpListener> {
     })
 }
 
+/// The next connection; `None` if there was none to be had. Out of file descriptors, say, a moment passes first, so that
+/// the loop does not spin.
+pub async fn accept(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
+    match listener.accept().await {
+        Ok(accepted) => Some(accepted),
+        Err(error) => {
+            tracing::warn!(%error, "a connection could not be accepted");
+            let _ = tokio::time::timeout(Duration::from_millis(100), std::future::pending::<()>()).await;
+            None
+        }
+    }
+}
+
+/// What a client says first (RFC 9113 §3.4).
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// What the accept loop works with.
 #[derive(Debug, Clone)]
 pub struct Acceptor {
@@ -174,18 +199,16 @@ impl Acceptor {
     }
 
     async fn accept_all(self, listener: TcpListener, sender: mpsc::Sender<io::Result<Connection>>) {
-        let places = Arc::new(Semaphore::new(self.limits.connections));
+        let places = Arc::new(Semaphore::new(self.limits.connections.min(process::connections())));
         let acceptor = TlsAcceptor::from(Arc::clone(&self.tls));
         loop {
-            // Out of file descriptors, say: wait until a connection ends rather than spin.
-            let Ok((stream, address)) = listener.accept().await else {
+            let Some((stream, address)) = accept(&listener).await else {
                 self.metrics.connections_refused.inc();
-                tokio::task::yield_now().await;
                 continue;
             };
             let Ok(permit) = Arc::clone(&places).try_acquire_owned() else {
                 self.metrics.connections_refused.inc();
-                tracing::warn!(%address, "connection turned away: `limits.connections` are open");
+                tracing::debug!(%address, "connection turned away: `limits.connections` are open");
                 continue;
             };
             let (acceptor, sender, this) = (acceptor.clone(), sender.clone(), self.clone());
@@ -211,16 +234,25 @@ impl Acceptor {
         open: Open,
     ) -> io::Result<Connection> {
         stream.set_nodelay(true)?;
-        let handshake = acceptor.accept(stream);
+        let mut begun = vec![0; HTTP2_PREFACE.len()];
+        let handshake = async {
+            let mut stream = acceptor.accept(stream).await?;
+            // Until a client has said that it speaks HTTP/2 nothing else would notice that it is gone.
+            stream.read_exact(&mut begun).await?;
+            io::Result::Ok(stream)
+        };
         let stream = tokio::time::timeout(self.limits.handshake_timeout.0, handshake)
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        if begun != HTTP2_PREFACE {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
         let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| {
             let der = chain.first()?.to_vec();
             let facts = Certificate::parse(&der).ok()?;
             Some(Arc::new(PeerCertificate { der, facts }))
         });
-        Ok(Connection { stream, peer: Peer { address, certificate }, _open: open })
+        Ok(Connection { stream, begun, peer: Peer { address, certificate }, _open: open })
     }
 }
 
@@ -232,6 +264,8 @@ pub fn grpc_server(
     clock: &SharedClock,
 ) -> tonic::transport::Server<tower::layer::util::Stack<CallLayer, tower::layer::util::Identity>> {
     tonic::transport::Server::builder()
+        // Until the answer begins: streams go on. A client that never ends its request gives its place back.
+        .timeout(limits.call_timeout.0)
         .max_concurrent_streams(limits.streams)
         .max_connection_age(limits.connection_age.0)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
@@ -284,6 +318,7 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let CallLayer { metrics, clock, places } = self.layer.clone();
         let Ok(permit) = places.try_acquire_owned() else {
+            metrics.call("any", "resource_exhausted", Duration::ZERO);
             let error =
                 Error::new(Reason::Overloaded, "too many calls at once (`limits.calls`): try again later")
                     .retry_after(Duration::from_secs(1));

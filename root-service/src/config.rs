@@ -122,13 +122,14 @@ fn default_organization() -> String {
 impl Config {
     /// Reads the file, if there is one, and the environment.
     pub(crate) fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
-        let config: Self = config::load(path, Path::new(DEFAULT_PATH), PREFIX, std::env::vars())?;
+        let config: Self = config::load(path, Path::new(DEFAULT_PATH), PREFIX, std::env::vars_os())?;
         config.check()?;
         Ok(config)
     }
 
     fn check(&self) -> Result<(), ConfigError> {
         self.expiry.check()?;
+        self.limits.check()?;
         if !(0.1..=0.95).contains(&self.renewal.at) {
             return Err(ConfigError::unusable(
                 "renewal.at",
@@ -140,6 +141,14 @@ impl Config {
         }
         if self.organization.is_empty() || self.organization.chars().count() > 64 {
             return Err(ConfigError::unusable("organization", "it must have 1 to 64 characters"));
+        }
+        if self.authority.anchor_validity.0 < Duration::from_secs(1) {
+            return Err(ConfigError::unusable("authority.anchor_validity", "it must be 1s at least"));
+        }
+        if let Some(url) = &self.ops_url
+            && !(url.starts_with("http://") && url.is_ascii() && !url.contains(char::is_whitespace))
+        {
+            return Err(ConfigError::unusable("ops_url", "it must be like http://root.example.com:9443"));
         }
         if let Some(address) = &self.public_address {
             host_and_port(address).map_err(|problem| ConfigError::unusable("public_address", problem))?;
@@ -178,5 +187,50 @@ impl Config {
                 format!("http://{host}:{}", self.ops_listen.port())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_that_are_delivered_are_understood() {
+        let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
+        for file in ["systemd/root.toml", "kubernetes/overlays/single/root.toml"] {
+            let config = Config::load(Some(&deploy.join(file))).unwrap();
+            assert_eq!(host_and_port(&config.public_address()).unwrap().1, config.listen.port());
+        }
+    }
+
+    #[test]
+    fn addresses_in_certificates_follow_from_the_ports() {
+        let config = |text: &str| toml_config(&format!("data_dir = \"x\"\n{text}"));
+        assert_eq!(config("").public_address(), "localhost:7443");
+        assert_eq!(config("").ops_url(), "http://localhost:9443");
+        let public = config("public_address = \"[::1]:1\"\nops_listen = \"0.0.0.0:2\"");
+        assert_eq!((public.public_host(), public.ops_url()), ("::1".into(), "http://[::1]:2".into()));
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused() {
+        for wrong in [
+            "public_address = \"example.com\"",
+            "trust_domain = \"Example\"",
+            "[renewal]\nat = 1.5",
+            "[renewal]\nat = nan",
+            "[certificate]\nvalidity = \"0s\"",
+            "[limits]\nconnections = 0",
+            "[expiry]\nmonth = \"1d\"\nweek = \"2d\"",
+        ] {
+            assert!(toml_config(&format!("data_dir = \"x\"\n{wrong}")).check().is_err(), "{wrong}");
+        }
+    }
+
+    fn toml_config(text: &str) -> Config {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("root.toml");
+        std::fs::write(&path, text).unwrap();
+        config::load(Some(&path), &path, PREFIX, std::iter::empty()).unwrap()
     }
 }

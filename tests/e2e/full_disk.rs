@@ -99,7 +99,7 @@ fn a_root_whose_disk_is_full_issues_nothing_says_why_and_recovers_by_itself() {
         root.run(&token).refused(1, &["DISK_FULL", "make room"]);
         node.run(&["renew"]).refused(1, &["DISK_FULL"]);
         let status = node.status();
-        assert!(status["last_renewal_error"].as_str().unwrap().contains("bytes are free"), "{status}");
+        assert!(status["last_renewal_error"].as_str().unwrap().contains("make room"), "{status}");
         assert_eq!(node.serial(), serial);
         acquire(&node).ok();
         assert!(root.is_running());

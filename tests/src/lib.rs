@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 mod calls;
+mod certificate;
+mod client;
 mod command;
 mod fake_clock;
+mod foreign;
 mod identity;
 mod load;
 mod proxy;
@@ -14,8 +17,11 @@ mod tool;
 mod watch;
 
 pub use calls::{acquire, call, health};
+pub use certificate::Shown;
+pub use client::{Line, Pending, admin, block_on, certificate_request, certificates, spawn};
 pub use command::{Ran, run, run_with_input};
 pub use fake_clock::{DAY, FakeClock, instant};
+pub use foreign::{ENROLL, ForeignNode, Grpc, RENEW, Refusal, Workshop, answer, decoded, encoded};
 pub use identity::{Enrolling, Failed, Identity, connect};
 pub use load::Load;
 pub use proxy::{Answers, Proxy};

@@ -11,7 +11,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::command::{Ran, run, run_with_input};
@@ -292,6 +292,15 @@ impl Root {
             "127.0.0.1",
         ]);
         created["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Everything that the ledger lists: a refused call must leave it as it was.
+    pub fn ledger(&self) -> Value {
+        json!({
+            "tokens": self.json(&["token", "list"]),
+            "nodes": self.json(&["nodes", "list"]),
+            "certificates": self.json(&["certificates", "list"]),
+        })
     }
 }
 

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
-use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert};
+use webpki::{
+    EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage, anchor_from_trusted_cert,
+};
 
 use crate::{Certificate, certificate::MalformedCertificate};
 
@@ -61,6 +63,34 @@ pub fn verify_licensor_chain(
     if certificate.spiffe_id.is_none() {
         return Err(ChainError::NoSpiffeId);
     }
+    // The purpose was read from the leaf itself; issuers carry no extendedKeyUsage.
+    check_path(leaf, issuers, anchors, now, AnyPurpose)?;
+    Ok(certificate)
+}
+
+/// Checks that `leaf` is a certificate for a TLS server that leads through `issuers` to one of `anchors` (all DER) at
+/// `now` (seconds since 1970), and returns what it says. Names are the business of whoever connects.
+///
+/// # Errors
+/// [`ChainError`] with the first thing that is wrong.
+pub fn verify_server_chain(
+    leaf: &[u8],
+    issuers: &[Vec<u8>],
+    anchors: &[Vec<u8>],
+    now: i64,
+) -> Result<Certificate, ChainError> {
+    let certificate = Certificate::parse(leaf)?;
+    check_path(leaf, issuers, anchors, now, KeyUsage::server_auth())?;
+    Ok(certificate)
+}
+
+fn check_path(
+    leaf: &[u8],
+    issuers: &[Vec<u8>],
+    anchors: &[Vec<u8>],
+    now: i64,
+    purpose: impl ExtendedKeyUsageValidator,
+) -> Result<(), ChainError> {
     let leaf = CertificateDer::from(leaf);
     let issuers: Vec<_> = issuers.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
     let anchor_ders: Vec<_> = anchors.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
@@ -69,12 +99,12 @@ pub fn verify_licensor_chain(
     let time = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(now).unwrap_or_default()));
     EndEntityCert::try_from(&leaf)
         .map_err(no_path)?
-        .verify_for_usage(webpki::ALL_VERIFICATION_ALGS, &anchors, &issuers, time, AnyPurpose, None, None)
-        .map_err(no_path)?;
-    Ok(certificate)
+        .verify_for_usage(webpki::ALL_VERIFICATION_ALGS, &anchors, &issuers, time, purpose, None, None)
+        .map(|_| ())
+        .map_err(no_path)
 }
 
-/// The purpose was read from the leaf itself; issuers carry no extendedKeyUsage.
+/// Every extendedKeyUsage is as good as any.
 struct AnyPurpose;
 
 impl ExtendedKeyUsageValidator for AnyPurpose {

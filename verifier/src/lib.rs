@@ -9,5 +9,5 @@ pub mod license;
 pub mod oid;
 
 pub use certificate::Certificate;
-pub use chain::{ChainError, verify_licensor_chain};
+pub use chain::{ChainError, verify_licensor_chain, verify_server_chain};
 pub use license::{License, LicenseClaims, LicenseError, verify_license};

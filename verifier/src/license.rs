@@ -4,7 +4,7 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, UnparsedPublicKey, VerificationAlgorithm,
 };
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 
 use crate::{Certificate, ChainError, verify_licensor_chain};
 
@@ -25,6 +25,21 @@ pub struct LicenseHeader {
     pub typ: String,
     /// Licensor certificate and every issuer below the anchor: DER in standard base64.
     pub x5c: Vec<String>,
+}
+
+/// The header as it is read: a licence has no critical members, and one that is there must not be passed over (RFC 7515
+/// §4.1.11).
+#[derive(Deserialize)]
+struct ReceivedHeader {
+    alg: String,
+    typ: String,
+    x5c: Vec<String>,
+    #[serde(default, deserialize_with = "present")]
+    crit: bool,
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
 /// Claims of a licence (RFC 7519); times are seconds since 1970.
@@ -154,9 +169,12 @@ pub fn verify_license(
         return Err(LicenseError::Malformed("a licence has three parts"));
     };
     let signed_length = header.len() + 1 + payload.len();
-    let header: LicenseHeader = decode_json(header, "its header")?;
+    let header: ReceivedHeader = decode_json(header, "its header")?;
     if header.typ != LICENSE_TYPE {
         return Err(LicenseError::Malformed("its type is not license+jwt"));
+    }
+    if header.crit {
+        return Err(LicenseError::Malformed("it has critical header members, and no licence has any"));
     }
     let chain = header
         .x5c

@@ -1,13 +1,14 @@
 //! Own object identifiers, all under one arc.
 //!
-//! The arc is `2.25.N` (ITU-T X.667). `N` is a random number below 2^31 rather than a whole 128-bit UUID: Go's TLS stack,
-//! and with it every gRPC client written in Go, refuses a certificate with a larger arc in an extended key usage or an
-//! access method.
+//! The arc is `2.25.N` (ITU-T X.667). `N` is a random number below 2^28 rather than a whole 128-bit UUID, so that it takes
+//! four octets: Go's TLS stack, and with it every gRPC client written in Go, refuses a certificate with an arc of 2^31 or
+//! more in an extended key usage or an access method, and decoders written in Rust and Python (RustCrypto's const-oid,
+//! pkilint's pyasn1-fasder) stumble over most that take five octets.
 
 /// The arc.
 pub const ARC: [u64; 3] = [2, 25, ARC_NUMBER];
 
-const ARC_NUMBER: u64 = 1_803_912_555;
+const ARC_NUMBER: u64 = 104_752_958;
 
 /// Extended key usage: the holder may issue licences.
 pub const LICENSOR_PURPOSE: [u64; 4] = [2, 25, ARC_NUMBER, 1];
@@ -42,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn arcs_fit_what_go_reads() {
-        assert!(LICENSOR_PURPOSE.iter().chain(&RENEWAL_ACCESS_METHOD).all(|arc| *arc < 1 << 31));
+    fn arcs_fit_what_others_read() {
+        assert!(LICENSOR_PURPOSE.iter().chain(&RENEWAL_ACCESS_METHOD).all(|arc| *arc < 1 << 28));
     }
 }

@@ -50,35 +50,19 @@ impl KeyStore {
         Ok(name)
     }
 
-    /// Removes keys that nothing was asked for with; `kept` is the licensor key that was there before.
-    pub(crate) fn discard(&self, names: &KeyNames, kept: Option<&str>) {
-        for name in [&names.server, &names.licensor] {
-            if kept != Some(name.as_str()) {
-                // A key that stays behind does no harm; the next renewal tries again.
-                let _ = fs::remove_file(self.path(name));
-            }
-        }
-    }
-
     /// Reads keys.
     pub(crate) fn load(&self, names: &KeyNames) -> Result<Arc<Keys>, KeyError> {
         let load = |name: &str| PrivateKey::load(&self.path(name), None);
         Ok(Arc::new(Keys { licensor: load(&names.licensor)?, server: load(&names.server)? }))
     }
 
-    /// Whether the files are there.
-    pub(crate) fn has(&self, names: &KeyNames) -> bool {
-        self.path(&names.licensor).exists() && self.path(&names.server).exists()
-    }
-
     /// Removes every key but those named.
-    pub(crate) fn keep_only(&self, names: &[&KeyNames]) {
+    pub(crate) fn keep_only(&self, names: &[KeyNames]) {
         let kept: Vec<PathBuf> =
             names.iter().flat_map(|names| [self.path(&names.licensor), self.path(&names.server)]).collect();
         let Ok(entries) = fs::read_dir(self.directory()) else { return };
         for entry in entries.flatten() {
             if !kept.contains(&entry.path()) {
-                // A key that stays behind does no harm; the next renewal tries again.
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -115,14 +99,16 @@ fn pem<'a>(certificates: impl Iterator<Item = &'a Vec<u8>>) -> String {
     pem::encode_many_config(&blocks, pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF))
 }
 
-fn unusable(error: &KeyError) -> Error {
-    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+/// A key file that cannot be written or read; what and why goes to the log.
+pub(super) fn unusable(error: &KeyError) -> Error {
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    tracing::error!(%error, cause, "a key file cannot be used");
     let full = matches!(error, KeyError::File { source, .. } if source.kind() == io::ErrorKind::StorageFull);
-    let (reason, advice) = if full {
-        (Reason::DiskFull, "make room there")
+    let (reason, problem) = if full {
+        (Reason::DiskFull, "the disk of the key files is full, make room there")
     } else {
-        (Reason::StoreUnavailable, "see to the disk")
+        (Reason::StoreUnavailable, "a key file cannot be written or read, see the log of this service")
     };
-    Error::new(reason, format!("{error}{cause}; the credential in use is kept, {advice}"))
-        .retry_after(Duration::from_secs(30))
+    let error = Error::new(reason, format!("{problem}; the credential in use is kept"));
+    if full { error.retry_after(Duration::from_secs(30)) } else { error }
 }

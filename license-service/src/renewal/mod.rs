@@ -14,7 +14,6 @@ use licensor::{
     clock::{SharedClock, from_timestamp, from_unix_seconds, unix_seconds},
     error::{Error, Reason, Result},
     event::EventKind,
-    store::StoreError,
     telemetry::Metrics,
     tls::{Single, client_config, first_contact_config},
     token::EnrollmentToken,
@@ -25,7 +24,7 @@ use verifier::certificate::hex;
 
 use crate::{
     credential::{Credential, Issuance, Keys, instant_in},
-    ledger::{CredentialRecord, KeyNames, Ledger, PendingRecord},
+    ledger::{CredentialRecord, KeyNames, Ledger},
 };
 
 pub(crate) use automatic::Automatic;
@@ -91,7 +90,12 @@ impl Renewal {
     }
 
     /// Enrols with a token, and uses the new credential from then on.
-    pub(crate) async fn enroll(&self, text: &str) -> Result<Arc<Credential>> {
+    pub(crate) async fn enroll(self: &Arc<Self>, text: &str) -> Result<Arc<Credential>> {
+        let (this, text) = (Arc::clone(self), text.to_owned());
+        to_its_end(async move { this.count_enrollment(&text).await }).await
+    }
+
+    async fn count_enrollment(&self, text: &str) -> Result<Arc<Credential>> {
         let result = self.try_enroll(text).await;
         match &result {
             Ok(_) => self.metrics.enrollments.ok(),
@@ -107,9 +111,14 @@ impl Renewal {
         let former = self.current.borrow().clone();
         if let (Some(record), Some(credential)) = (&*turn, &former)
             && record.token == token_id
-            && self.clock.now() < credential.validity.not_after
         {
-            return Ok(Arc::clone(credential));
+            if self.clock.now() < credential.validity.not_after {
+                return Ok(Arc::clone(credential));
+            }
+            return Err(Error::new(
+                Reason::TokenAlreadyUsed,
+                "this server was enrolled with this very token, and its certificate has expired: renew it (`license-service renew`), or ask for a new token",
+            ));
         }
         // 1. Keys, on the disk before they are used.
         let (names, keys) = self.pending_keys(&format!("enroll/{token_id}"), None).await?;
@@ -154,19 +163,27 @@ impl Renewal {
     }
 
     /// Renews at the root that issued the current certificate. With `same_key` the licensor key stays.
-    pub(crate) async fn renew(&self, same_key: bool) -> Result<Arc<Credential>> {
-        let turn = self.turn.lock().await;
-        self.renew_in_turn(turn, same_key).await
+    pub(crate) async fn renew(self: &Arc<Self>, same_key: bool) -> Result<Arc<Credential>> {
+        let this = Arc::clone(self);
+        to_its_end(async move {
+            let turn = this.turn.lock().await;
+            this.renew_in_turn(turn, same_key).await
+        })
+        .await
     }
 
     /// Renews if `credential` is still the one in use: another may have been faster.
-    async fn renew_if_current(&self, credential: &Arc<Credential>) -> Result<()> {
-        let turn = self.turn.lock().await;
-        let current = self.current.borrow().clone();
-        if current.is_some_and(|current| Arc::ptr_eq(&current, credential)) {
-            self.renew_in_turn(turn, false).await?;
-        }
-        Ok(())
+    async fn renew_if_current(self: &Arc<Self>, credential: &Arc<Credential>) -> Result<()> {
+        let (this, credential) = (Arc::clone(self), Arc::clone(credential));
+        to_its_end(async move {
+            let turn = this.turn.lock().await;
+            let current = this.current.borrow().clone();
+            if current.is_some_and(|current| Arc::ptr_eq(&current, &credential)) {
+                this.renew_in_turn(turn, false).await?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     async fn renew_in_turn(
@@ -185,7 +202,7 @@ impl Renewal {
             Err(error) => {
                 self.metrics.renewals.failed(error.reason);
                 tracing::warn!(reason = %error.reason, %error, "renewal failed; the credential in use is kept");
-                let kept = self.ledger.renewal_failed(&former, error.reason.as_str(), &error.message).await;
+                let kept = self.ledger.renewal_failed(&former.holder(), error).await;
                 if let Err(error) = kept {
                     tracing::error!(%error, "that the renewal failed could not be kept as an event");
                 }
@@ -242,23 +259,20 @@ impl Renewal {
 
     /// The keys of an attempt that may have got through, or new ones.
     async fn pending_keys(&self, purpose: &str, licensor: Option<&str>) -> Result<(KeyNames, Arc<Keys>)> {
-        if let Some(pending) = self.ledger.pending().await?
-            && pending.purpose == purpose
-            && self.keys.has(&pending.keys)
-            && let Ok(keys) = self.keys.load(&pending.keys)
-        {
-            return Ok((pending.keys, keys));
+        if let Some(names) = self.ledger.pending(purpose).await? {
+            match self.keys.load(&names) {
+                Ok(keys) => return Ok((names, keys)),
+                // Only what is surely gone is replaced: a certificate may have been issued for these keys.
+                Err(error) if error.is_missing() => {}
+                Err(error) => return Err(key_store::unusable(&error)),
+            }
         }
         let names = self.keys.generate(licensor)?;
-        let pending = PendingRecord { purpose: purpose.to_owned(), keys: names.clone() };
-        if let Err(error) = self.ledger.begin(&pending).await {
-            // Surely not kept on a full disk, which each attempt would otherwise fill further.
-            if matches!(error, StoreError::DiskFull { .. }) {
-                self.keys.discard(&names, licensor);
-            }
+        if let Err(error) = self.ledger.begin(purpose, &names).await {
+            self.tidy_keys().await;
             return Err(error.into());
         }
-        let keys = self.keys.load(&names).map_err(|error| Error::internal("key", error))?;
+        let keys = self.keys.load(&names).map_err(|error| key_store::unusable(&error))?;
         Ok((names, keys))
     }
 
@@ -282,7 +296,8 @@ impl Renewal {
         };
         let former = self.current.borrow().clone();
         let now = self.clock.now();
-        self.ledger.adopt(&record, &credential, former.as_deref(), kind, now).await?;
+        let former = former.as_deref().map(Credential::holder);
+        self.ledger.adopt(&record, &credential.holder(), former.as_ref(), kind, now).await?;
         let credential = Arc::new(credential);
         self.current.send_replace(Some(Arc::clone(&credential)));
         self.metrics.set_not_after(credential.validity.not_after);
@@ -292,11 +307,23 @@ impl Renewal {
         if let Err(error) = self.keys.export(&credential.issuance) {
             tracing::warn!(%error, "the certificates in the data directory could not be written; a restart writes them");
         }
-        let former_keys = turn.replace(record).map(|record| record.keys);
-        let kept: Vec<&KeyNames> = turn.iter().map(|record| &record.keys).chain(&former_keys).collect();
-        self.keys.keep_only(&kept);
+        *turn = Some(record);
+        self.tidy_keys().await;
         Ok(credential)
     }
+
+    /// Removes the keys that no record names.
+    async fn tidy_keys(&self) {
+        // A key that stays behind does no harm; the next renewal tries again.
+        if let Ok(named) = self.ledger.named_keys().await {
+            self.keys.keep_only(&named);
+        }
+    }
+}
+
+/// Runs `work` to its end even if the caller goes away: between the ledger and the memory nothing may come in.
+async fn to_its_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    tokio::spawn(work).await.unwrap_or_else(|error| Err(Error::internal("renewal", error)))
 }
 
 fn request_for(key: &licensor::key::PrivateKey) -> Result<Vec<u8>> {

@@ -18,6 +18,8 @@ const LOG: &[u8] = b"event/";
 const ENDED: &[u8] = b"event-ended/";
 /// Events read from the store at once.
 const PAGE: usize = 256;
+/// Events that one call looks at.
+const LOOKED_AT: u64 = 4096;
 
 /// An event that is about to be raised.
 #[derive(Debug, Clone)]
@@ -195,7 +197,7 @@ impl EventLog {
     ///
     /// # Errors
     /// [`StoreError`]; nothing was kept then.
-    pub async fn commit(&self, mut batch: Batch, events: Vec<Event>) -> Result<(), StoreError> {
+    pub async fn commit(self: &Arc<Self>, mut batch: Batch, events: Vec<Event>) -> Result<(), StoreError> {
         let now = self.clock.now();
         for event in &events {
             let record = EventRecord {
@@ -209,8 +211,25 @@ impl EventLog {
             };
             batch.append(LOG, record.encode_to_vec());
         }
-        let positions = self.store.commit(batch).await?;
-        for (event, sequence) in events.iter().zip(&positions) {
+        // On its own: a caller that goes away must not keep what became durable from being told.
+        let this = Arc::clone(self);
+        let told = tokio::spawn(async move {
+            let positions = this.store.commit(batch).await?;
+            this.tell(&events, &positions);
+            Ok(())
+        });
+        told.await.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only at the end of the process; whether the batch was kept shows at the next start.
+            Err(_) => {
+                Err(StoreError::Failed { path: "the store".into(), cause: "the service is stopping".into() })
+            }
+        })
+    }
+
+    /// Shows to people what has become durable.
+    fn tell(&self, events: &[Event], positions: &[u64]) {
+        for (event, sequence) in events.iter().zip(positions) {
             self.metrics.event(event.kind);
             announce(event, *sequence);
         }
@@ -221,14 +240,13 @@ impl EventLog {
                 newer
             });
         }
-        Ok(())
     }
 
     /// Raises one event alone.
     ///
     /// # Errors
     /// [`StoreError`] if it was not kept.
-    pub async fn raise(&self, event: Event) -> Result<(), StoreError> {
+    pub async fn raise(self: &Arc<Self>, event: Event) -> Result<(), StoreError> {
         self.commit(Batch::new(), vec![event]).await
     }
 
@@ -239,7 +257,7 @@ impl EventLog {
     }
 
     /// At most `limit` events that `filter` admits, from the sequence number `from` on, and the number to go on from
-    /// if there may be more.
+    /// if there may be more. Looks at a bounded number of events: it may return few, or none, with more to come.
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot be read.
@@ -256,7 +274,7 @@ impl EventLog {
             let whole = page.len() == PAGE;
             for (key, value) in page {
                 let Some(sequence) = log_position(LOG, &key) else { continue };
-                if events.len() == limit {
+                if events.len() == limit || sequence.saturating_sub(from) >= LOOKED_AT {
                     return Ok((events, Some(sequence)));
                 }
                 next = sequence + 1;
@@ -269,6 +287,7 @@ impl EventLog {
             if !whole {
                 return Ok((events, None));
             }
+            tokio::task::yield_now().await;
         }
     }
 

@@ -1,6 +1,10 @@
 //! `EventService`: lists and watches the log.
 
-use std::{pin::Pin, sync::Arc, time::SystemTime};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use futures_util::Stream;
 use proto::event::v1::{
@@ -14,6 +18,7 @@ use tonic::{Extensions, Request, Response, Status};
 use super::{EventFilter, EventLog, Severity, StoredEvent};
 use crate::{
     clock::timestamp,
+    config::Limits,
     error::{Error, Reason, Result},
     page::page_size,
     serve::Shutdown,
@@ -34,14 +39,17 @@ pub struct EventRpc {
     log: Arc<EventLog>,
     access: EventAccess,
     watchers: Arc<Semaphore>,
+    longest: Duration,
     shutdown: Shutdown,
 }
 
 impl EventRpc {
-    /// Serves `log` to those whom `access` lets in, and at most `watchers` of them a stream.
+    /// Serves `log` to those whom `access` lets in; at most `limits.watchers` of them a stream, for `limits.connection_age`
+    /// at most.
     #[must_use]
-    pub fn new(log: Arc<EventLog>, access: EventAccess, watchers: usize, shutdown: Shutdown) -> Self {
-        Self { log, access, watchers: Arc::new(Semaphore::new(watchers)), shutdown }
+    pub fn new(log: Arc<EventLog>, access: EventAccess, limits: &Limits, shutdown: Shutdown) -> Self {
+        let watchers = Arc::new(Semaphore::new(limits.watchers));
+        Self { log, access, watchers, longest: limits.connection_age.0, shutdown }
     }
 }
 
@@ -91,23 +99,25 @@ impl EventService for EventRpc {
         &self,
         request: Request<WatchEventsRequest>,
     ) -> Result<Response<Self::WatchEventsStream>, Status> {
-        let filter = (self.access)(request.extensions(), EventFilter::default()).await?;
+        let (_, extensions, request) = request.into_parts();
+        (self.access)(&extensions, EventFilter::default()).await?;
         let permit = Arc::clone(&self.watchers).try_acquire_owned().map_err(|_| {
             Error::new(Reason::Overloaded, "too many watch the events already (`limits.watchers`)")
-                .retry_after(std::time::Duration::from_secs(30))
+                .retry_after(Duration::from_secs(30))
         })?;
         let latest = self.log.subscribe();
-        let from = match request.get_ref().from_sequence {
+        let from = match request.from_sequence {
             0 => *latest.borrow() + 1,
             from => from,
         };
         let (sender, receiver) = mpsc::channel(16);
-        let feed = Feed { log: Arc::clone(&self.log), filter, latest, sender };
-        let shutdown = self.shutdown.clone();
+        let feed =
+            Feed { log: Arc::clone(&self.log), access: Arc::clone(&self.access), extensions, latest, sender };
+        let (shutdown, longest) = (self.shutdown.clone(), self.longest);
         tokio::spawn(async move {
             let _permit = permit;
             tokio::select! {
-                () = feed.run(from) => {}
+                _ = tokio::time::timeout(longest, feed.run(from)) => {}
                 () = shutdown.wait() => {}
             }
         });
@@ -118,7 +128,8 @@ impl EventService for EventRpc {
 /// Sends events to one watcher until it goes away.
 struct Feed {
     log: Arc<EventLog>,
-    filter: EventFilter,
+    access: EventAccess,
+    extensions: Extensions,
     latest: watch::Receiver<u64>,
     sender: mpsc::Sender<Result<WatchEventsResponse, Status>>,
 }
@@ -128,10 +139,10 @@ impl Feed {
         loop {
             let seen = *self.latest.borrow_and_update();
             while next <= seen {
-                let (events, more) = match self.log.list(next, PAGE, &self.filter).await {
+                let (events, more) = match self.page(next).await {
                     Ok(page) => page,
                     Err(error) => {
-                        let _ = self.sender.send(Err(Error::from(error).into())).await;
+                        let _ = self.sender.send(Err(error.into())).await;
                         return;
                     }
                 };
@@ -151,6 +162,14 @@ impl Feed {
                 () = self.sender.closed() => return,
             }
         }
+    }
+}
+
+impl Feed {
+    /// The next events. What the watcher may read is asked anew: its certificate may have expired since.
+    async fn page(&self, next: u64) -> Result<(Vec<StoredEvent>, Option<u64>)> {
+        let filter = (self.access)(&self.extensions, EventFilter::default()).await?;
+        Ok(self.log.list(next, PAGE, &filter).await?)
     }
 }
 

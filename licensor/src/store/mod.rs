@@ -53,6 +53,12 @@ pub enum StoreError {
         /// What the system said.
         cause: String,
     },
+    /// A value is larger than the store takes; nothing was changed.
+    #[error("a record of {length} octets is too large to be kept")]
+    TooLarge {
+        /// Its length in octets.
+        length: usize,
+    },
     /// The store's files are damaged.
     #[error(
         "the store in {path} is damaged ({cause}): keep a copy of the directory, restore the latest backup, and start again"
@@ -75,17 +81,30 @@ pub enum StoreError {
 
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
-        let message = error.to_string();
+        // Paths and causes are for the operator: they go to the log and not to the caller.
         match error {
             StoreError::DiskFull { .. } => {
-                Self::new(Reason::DiskFull, message).retry_after(Duration::from_secs(30))
+                tracing::error!(%error, "nothing is kept until there is room on the disk");
+                Self::new(
+                    Reason::DiskFull,
+                    "the disk of this service is almost full: make room in its data directory, its log says how much",
+                )
+                .retry_after(Duration::from_secs(30))
             }
+            StoreError::TooLarge { .. } => Self::new(Reason::InvalidArgument, error.to_string()),
             StoreError::Conflict { .. } => Self::new(
                 Reason::StoreUnavailable,
                 "the record is being changed by others all the time: try again",
             )
             .retry_after(Duration::from_millis(100)),
-            _ => Self::new(Reason::StoreUnavailable, message).retry_after(Duration::from_secs(5)),
+            _ => {
+                tracing::error!(%error, "the store does not work");
+                Self::new(
+                    Reason::StoreUnavailable,
+                    "this service cannot keep records at the moment: see its log",
+                )
+                .retry_after(Duration::from_secs(5))
+            }
         }
     }
 }

@@ -50,10 +50,15 @@ pub(super) fn mark(path: &Path, database: &sled::Db) -> Result<(), StoreError> {
     let name = || path.display().to_string();
     let failed = |cause: String| StoreError::Directory { path: name(), cause };
     let marker = path.join(MARKER_FILE);
-    let used = database.contains_key(MARKER_KEY).map_err(|error| failed(error.to_string()))?;
+    let used = database.get(MARKER_KEY).map_err(|error| failed(error.to_string()))?;
     match (marker.exists(), used) {
-        (true, true) => {}
-        (true, false) => {
+        (true, Some(version)) if version == FORMAT => {}
+        (true, Some(_)) => {
+            return Err(failed(
+                "another release wrote it in a format that this one does not read: start that release".into(),
+            ));
+        }
+        (true, None) => {
             return Err(StoreError::Damaged {
                 path: name(),
                 cause: "its records are gone or unreadable".into(),

@@ -24,6 +24,10 @@ const QUEUE: usize = 1024;
 /// Batches that share one sync at most.
 const GROUP: usize = 512;
 
+/// Octets that a value may have. sled moves large pages into files of their own, which it never syncs; sixteen values of
+/// this size make a page that stays in place.
+const LARGEST_VALUE: usize = 7 << 10;
+
 /// How to open the store.
 #[derive(Debug, Clone)]
 pub struct SledOptions {
@@ -188,15 +192,24 @@ struct Group {
 }
 
 impl Committer {
-    fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+    fn run(mut self, requests: mpsc::Receiver<Request>) {
+        // sled panics on some kinds of damage; whatever ends this thread is told to those who wait for a failure.
+        let ended = catch_unwind(AssertUnwindSafe(|| self.serve(requests)));
+        let error = match ended {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error,
+            Err(_) => self.failure("sled panicked"),
+        };
+        tracing::error!(%error, "the store failed; nothing more is kept until a restart");
+        self.failed.send_replace(Some(error));
+    }
+
+    fn serve(&mut self, mut requests: mpsc::Receiver<Request>) -> Result<(), StoreError> {
         let mut waiting = Vec::new();
         while requests.blocking_recv_many(&mut waiting, GROUP) > 0 {
-            if let Err(error) = self.commit(std::mem::take(&mut waiting)) {
-                tracing::error!(%error, "the store failed; nothing more is kept until a restart");
-                self.failed.send_replace(Some(error));
-                return;
-            }
+            self.commit(std::mem::take(&mut waiting))?;
         }
+        Ok(())
     }
 
     /// Commits what can be; an error means that the store is not to be trusted any more.
@@ -238,6 +251,10 @@ impl Committer {
             if current != *expected {
                 return Err(StoreError::Conflict { key: key.clone() });
             }
+        }
+        let mut values = batch.put.iter().chain(&batch.append).map(|(_, value)| value.len());
+        if let Some(length) = values.find(|length| *length > LARGEST_VALUE) {
+            return Err(StoreError::TooLarge { length });
         }
         for (key, value) in batch.put {
             self.change(group, key, Some(value))?;

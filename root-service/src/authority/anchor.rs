@@ -11,6 +11,7 @@ use licensor::{
     key::{KeyAlgorithm, KeyError, PrivateKey, sha256},
 };
 use rcgen::PublicKeyData;
+use zeroize::Zeroizing;
 
 use super::profile;
 use crate::{config::Config, profile::NotEncodable};
@@ -29,9 +30,15 @@ pub(crate) enum InitError {
     /// There is none.
     #[error("there is no trust anchor at {}: make one with `root-service init`", .0.display())]
     Missing(PathBuf),
+    /// There are a key and records, but no certificate.
+    #[error("{} is gone, but the key and the records of a root are there: restore it from a backup", .0.display())]
+    AnchorLost(PathBuf),
     /// A file cannot be read or written.
     #[error("{}", .0.display())]
     File(PathBuf, #[source] io::Error),
+    /// The passphrase cannot be read.
+    #[error("passphrase file {}", .0.display())]
+    Passphrase(PathBuf, #[source] io::Error),
     /// The key file cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -74,7 +81,15 @@ impl AuthorityFiles {
             return Err(InitError::Exists(anchor));
         }
         let passphrase = passphrase(config)?;
-        let key = PrivateKey::generate(KeyAlgorithm::P256)?;
+        let key_file = config.data_dir.join(KEY);
+        // A key is never written over: one that is there was left by a run that was cut short, or has issued already.
+        let key = if !key_file.exists() {
+            PrivateKey::generate(KeyAlgorithm::P256)?
+        } else if config.data_dir.join("store").exists() {
+            return Err(InitError::AnchorLost(anchor));
+        } else {
+            PrivateKey::load(&key_file, passphrase.as_ref().map(|p| p.as_slice()))?
+        };
         // RFC 7093 §2, method 1: the leftmost 160 bits of the key's SHA-256.
         let key_id = &sha256(key.der_bytes())[..20];
         let params = profile(config).trust_anchor(
@@ -85,7 +100,9 @@ impl AuthorityFiles {
         )?;
         let certificate =
             params.self_signed(&key).map_err(|error| InitError::NotEncodable(error.to_string()))?;
-        key.save(&config.data_dir.join(KEY), passphrase.as_deref())?;
+        if !key_file.exists() {
+            key.save(&key_file, passphrase.as_ref().map(|p| p.as_slice()))?;
+        }
         file::write_durably(&anchor, certificate.pem().as_bytes(), file::PUBLIC)
             .map_err(|error| InitError::File(anchor, error))?;
         Ok(Self { key, certificate: certificate.der().to_vec() })
@@ -99,17 +116,18 @@ impl AuthorityFiles {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(InitError::Missing(anchor)),
             Err(error) => return Err(InitError::File(anchor, error)),
         };
-        let key = PrivateKey::load(&config.data_dir.join(KEY), passphrase(config)?.as_deref())?;
+        let key =
+            PrivateKey::load(&config.data_dir.join(KEY), passphrase(config)?.as_ref().map(|p| p.as_slice()))?;
         let certificate = pem::parse(pem).map_err(|_| InitError::NotACertificate)?.into_contents();
         Ok(Self { key, certificate })
     }
 }
 
 /// The passphrase without the line's end.
-fn passphrase(config: &Config) -> Result<Option<Vec<u8>>, InitError> {
+fn passphrase(config: &Config) -> Result<Option<Zeroizing<Vec<u8>>>, InitError> {
     let Some(path) = &config.authority.passphrase_file else { return Ok(None) };
-    let failed = |error| InitError::File(path.clone(), error);
-    let mut passphrase = file::read_private(path).map_err(failed)?;
+    let failed = |error| InitError::Passphrase(path.clone(), error);
+    let mut passphrase = Zeroizing::new(file::read_private(path).map_err(failed)?);
     while passphrase.last().is_some_and(|octet| matches!(octet, b'\n' | b'\r')) {
         passphrase.pop();
     }

@@ -70,8 +70,11 @@ pub(crate) fn check(field: &'static str, der: &[u8], approved: &[String]) -> Res
 fn accepted_key(field: &'static str, csr: &X509CertificationRequest<'_>) -> Result<SubjectPublicKeyInfo> {
     let info = &csr.certification_request_info.subject_pki;
     let algorithm = info.algorithm.algorithm.to_id_string();
-    let curve =
-        info.algorithm.parameters.as_ref().and_then(|p| p.as_oid().ok()).map(|oid| oid.to_id_string());
+    // RFC 5480 §2.1.1: the curve is the parameter. Other algorithms have NULL there, or nothing.
+    let curve = (algorithm == OID_EC)
+        .then(|| info.algorithm.parameters.as_ref()?.as_oid().ok())
+        .flatten()
+        .map(|oid| oid.to_id_string());
     let refused = || {
         let found = curve.as_ref().unwrap_or(&algorithm);
         Error::new(
@@ -84,6 +87,20 @@ fn accepted_key(field: &'static str, csr: &X509CertificationRequest<'_>) -> Resu
     match (algorithm.as_str(), curve.as_deref()) {
         (OID_EC, Some(OID_P256 | OID_P384)) | (OID_ED25519, _) => {}
         _ => return Err(refused()),
+    }
+    // One form for each kind of key (RFC 5480 §2.2, RFC 8410 §4): aws-lc reads others, too, and few others do.
+    let point = &info.subject_public_key;
+    let usual = match (algorithm.as_str(), curve.as_deref()) {
+        (OID_EC, Some(OID_P256)) => point.data.len() == 65 && point.data.first() == Some(&4),
+        (OID_EC, Some(OID_P384)) => point.data.len() == 97 && point.data.first() == Some(&4),
+        _ => point.data.len() == 32,
+    };
+    if !usual || point.unused_bits != 0 {
+        return Err(Error::new(
+            Reason::KeyNotAccepted,
+            format!("{field}: the public key is not in its usual form (an uncompressed point); make the request with other software"),
+        )
+        .with("field", field));
     }
     SubjectPublicKeyInfo::from_der(info.raw).map_err(|_| refused())
 }

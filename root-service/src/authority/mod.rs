@@ -20,6 +20,7 @@ use licensor::{
     event::{Event, EventKind},
     expiry::Validity,
     key::{PrivateKey, sha256},
+    store::StoreError,
 };
 use rcgen::Issuer;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -191,27 +192,32 @@ impl Authority {
             let message = format!("there is no token {id}: see `root-service token list`");
             Error::new(Reason::TokenUnknown, message).with("id", id)
         };
-        let token = self.ledger.token(id).await?.ok_or_else(unknown)?;
-        if !token.record.serial.is_empty() {
-            return Err(Error::new(
-                Reason::TokenAlreadyUsed,
-                format!(
-                    "token {id} has been used for certificate {}: nothing is left to revoke",
-                    token.record.serial
-                ),
-            )
-            .with("serial", &token.record.serial));
+        for _ in 0..ATTEMPTS {
+            let token = self.ledger.token(id).await?.ok_or_else(unknown)?;
+            if !token.record.serial.is_empty() {
+                return Err(Error::new(
+                    Reason::TokenAlreadyUsed,
+                    format!(
+                        "token {id} has been used for certificate {}: nothing is left to revoke",
+                        token.record.serial
+                    ),
+                )
+                .with("serial", &token.record.serial));
+            }
+            if token.record.revoked {
+                return Ok(token.record);
+            }
+            let revoked = TokenRecord { revoked: true, ..token.record.clone() };
+            let event = Event::new(EventKind::TokenRevoked)
+                .about("", &revoked.node)
+                .by(by)
+                .argument("token", &revoked.id);
+            match self.ledger.change_token(&token, &revoked, event).await {
+                Err(StoreError::Conflict { .. }) => {}
+                result => return Ok(result.map(|()| revoked)?),
+            }
         }
-        if token.record.revoked {
-            return Ok(token.record);
-        }
-        let revoked = TokenRecord { revoked: true, ..token.record.clone() };
-        let event = Event::new(EventKind::TokenRevoked)
-            .about("", &revoked.node)
-            .by(by)
-            .argument("token", &revoked.id);
-        self.ledger.change_token(&token, &revoked, event).await?;
-        Ok(revoked)
+        Err(StoreError::Conflict { key: Vec::new() }.into())
     }
 
     /// A place among those that sign at the same time.
@@ -281,6 +287,10 @@ impl TokenOrder {
         if let Some(name) = self.dns_names.iter().find(|name| !is_dns_name(name)) {
             return refused(format!("`{name}` is no DNS name: name the node's own host with --dns or --ip"));
         }
+        let octets: usize = self.dns_names.iter().map(String::len).sum();
+        if octets > 2048 {
+            return refused("the DNS names have more than 2048 characters together".into());
+        }
         for address in &mut self.ip_addresses {
             match address.parse::<std::net::IpAddr>() {
                 Ok(parsed) => *address = parsed.to_string(),
@@ -302,6 +312,7 @@ fn is_node_name(name: &str) -> bool {
 /// RFC 1123 §2.1; a wildcard is no host.
 fn is_dns_name(name: &str) -> bool {
     name.len() <= 253
+        && name.parse::<std::net::IpAddr>().is_err()
         && name.split('.').all(|label| {
             (1..=63).contains(&label.len())
                 && !label.starts_with('-')

@@ -1,6 +1,11 @@
 //! The certificate of the root's own TLS port: issued by its authority, replaced long before it expires.
 
-use std::{net::IpAddr, sync::Arc, time::SystemTime};
+use std::{
+    net::IpAddr,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
 
 use licensor::{
     error::{Error, Result},
@@ -19,18 +24,15 @@ const LOOPBACK: [&str; 2] = ["127.0.0.1", "::1"];
 pub(crate) struct OwnServer {
     host: String,
     current: Arc<Swappable>,
-    replace_at: std::sync::Mutex<SystemTime>,
+    /// From when to when it is served.
+    served: Mutex<Range<SystemTime>>,
 }
 
 impl OwnServer {
     /// Issues the first certificate, for `host`.
     pub(crate) fn issue(authority: &Authority, host: &str) -> Result<Self> {
-        let (key, replace_at) = issue(authority, host)?;
-        Ok(Self {
-            host: host.to_owned(),
-            current: Arc::new(Swappable::new(key)),
-            replace_at: std::sync::Mutex::new(replace_at),
-        })
+        let (key, served) = issue(authority, host)?;
+        Ok(Self { host: host.to_owned(), current: Arc::new(Swappable::new(key)), served: Mutex::new(served) })
     }
 
     /// What the TLS port serves.
@@ -38,20 +40,21 @@ impl OwnServer {
         Arc::clone(&self.current)
     }
 
-    /// Replaces the certificate if two thirds of its life are over; open connections stay.
+    /// Replaces the certificate if two thirds of its life are over, or if the clock was set back to before it was issued;
+    /// open connections stay.
     pub(crate) fn refresh(&self, authority: &Authority) -> Result<()> {
-        let mut replace_at = self.replace_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if authority.clock.now() < *replace_at || authority.check_enabled().is_err() {
+        let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        if served.contains(&authority.clock.now()) || authority.check_enabled().is_err() {
             return Ok(());
         }
         let (key, next) = issue(authority, &self.host)?;
         self.current.store(key);
-        *replace_at = next;
+        *served = next;
         Ok(())
     }
 }
 
-fn issue(authority: &Authority, host: &str) -> Result<(Arc<CertifiedKey>, SystemTime)> {
+fn issue(authority: &Authority, host: &str) -> Result<(Arc<CertifiedKey>, Range<SystemTime>)> {
     let failed = |error: &dyn std::fmt::Display| Error::internal("own server certificate", error);
     let now = authority.clock.now();
     let key = PrivateKey::generate(KeyAlgorithm::P256).map_err(|error| failed(&error))?;
@@ -63,7 +66,10 @@ fn issue(authority: &Authority, host: &str) -> Result<(Arc<CertifiedKey>, System
         Err(_) if host != "localhost" => dns_names.insert(0, host.to_owned()),
         Err(_) => {}
     }
-    let params = authority.profile.server(host, &dns_names, &addresses, authority.issuer_facts(), now)?;
+    // A CN has 64 characters at most (RFC 5280, ub-common-name); what counts is subjectAltName.
+    let common_name = if host.len() <= 64 { host } else { "root" };
+    let params =
+        authority.profile.server(common_name, &dns_names, &addresses, authority.issuer_facts(), now)?;
     let certificate = params.signed_by(&key, &authority.issuer).map_err(|error| failed(&error))?;
     let mut chain = vec![certificate.der().to_vec()];
     chain.extend(authority.issuers().iter().cloned());
@@ -72,5 +78,5 @@ fn issue(authority: &Authority, host: &str) -> Result<(Arc<CertifiedKey>, System
     let not_after = SystemTime::from(params.not_after);
     let lifetime = not_after.duration_since(now).unwrap_or_default();
     let key = certified_key(&chain, &key).map_err(|error| failed(&error))?;
-    Ok((key, now + lifetime.mul_f64(2.0 / 3.0)))
+    Ok((key, SystemTime::from(params.not_before)..now + lifetime.mul_f64(2.0 / 3.0)))
 }

@@ -20,7 +20,7 @@ use licensor::{
 use prost::Message;
 
 pub(crate) use record::{
-    AuthorityRecord, CertificateRecord, DueRecord, NodeRecord, StandingRecord, TokenRecord,
+    AuthorityRecord, CertificateRecord, DueRecord, NodeRecord, StandingRecord, TokenRecord, TokenStanding,
 };
 
 const NODE: &str = "node/";
@@ -28,6 +28,7 @@ const CERTIFICATE: &str = "certificate/";
 const NODE_CERTIFICATE: &str = "node-certificate/";
 const CURRENT: &str = "current/";
 const STANDING: &str = "standing/";
+const RAISED: &str = "raised/";
 const TOKEN: &str = "token/";
 const DUE: &str = "due/";
 const AUTHORITY: &str = "authority/";
@@ -150,9 +151,13 @@ impl Ledger {
                 superseded_at: certificate.issued_at,
             };
             batch.put(key(STANDING, &former.serial), standing.encode_to_vec());
-            if Warnings::of(&validity(former), &self.expiry).due(now).is_some() {
+            // Whatever was raised for the former certificate ends; what is about to be raised fails on its own expectation.
+            let raised_key = key(RAISED, &former.serial);
+            let raised = self.store.get(&raised_key).await?;
+            if raised.is_some() {
                 self.events.end(&mut batch, &expiry_topic(&former.serial));
             }
+            batch.expect(raised_key, raised);
         }
         self.events.commit(batch, vec![event]).await
     }
@@ -189,17 +194,22 @@ impl Ledger {
     /// Raises every warning that is due at `now`, each with the removal of what was due in one commit: none is raised
     /// twice, whatever stops in between.
     pub(crate) async fn raise_due(&self, now: SystemTime) -> Result<(), StoreError> {
+        let mut damaged = false;
         loop {
             let page = self.store.scan(DUE.as_bytes(), DUE.as_bytes(), 256).await?;
             let due: Vec<_> =
                 page.into_iter().take_while(|(key, _)| due_at(key) <= unix_seconds(now)).collect();
-            if due.is_empty() {
+            if due.is_empty() || damaged {
                 return Ok(());
             }
             for (key, value) in due {
                 match self.raise_one(key, value, now).await {
                     // A renewal came first: the next round looks again.
                     Ok(()) | Err(StoreError::Conflict { .. }) => {}
+                    Err(error @ StoreError::Damaged { .. }) => {
+                        tracing::error!(%error, "a warning cannot be raised: its record is damaged");
+                        damaged = true;
+                    }
                     Err(error) => return Err(error),
                 }
             }
@@ -225,6 +235,9 @@ impl Ledger {
                 if node.is_empty() { event.argument("holder", "this root's authority") } else { event };
             event.active_for(expiry_topic(&serial))
         });
+        if let Some(event) = &event {
+            batch.put(key(RAISED, &serial), event.kind.id().to_be_bytes());
+        }
         self.events.commit(batch, event.into_iter().collect()).await
     }
 

@@ -1,5 +1,8 @@
 //! What the ledger stores: protobuf messages, so that a release reads what an older one wrote. Tags are never reused.
 
+use std::time::SystemTime;
+
+use licensor::clock::from_unix_seconds;
 use prost::Message;
 
 /// A licensing server. Key: `node/<name>`.
@@ -90,6 +93,30 @@ pub(crate) struct TokenRecord {
     /// Somebody tried it with another key after it was used.
     #[prost(bool, tag = "11")]
     pub(crate) misused: bool,
+}
+
+/// What a token is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenStanding {
+    Unused,
+    Used,
+    Expired,
+    Revoked,
+}
+
+impl TokenRecord {
+    /// What the token is good for at `now`.
+    pub(crate) fn standing(&self, now: SystemTime) -> TokenStanding {
+        if self.revoked {
+            TokenStanding::Revoked
+        } else if !self.serial.is_empty() {
+            TokenStanding::Used
+        } else if now >= from_unix_seconds(self.expires_at) {
+            TokenStanding::Expired
+        } else {
+            TokenStanding::Unused
+        }
+    }
 }
 
 /// A certificate whose next warning is due. Key: `due/<seconds since 1970, big-endian><serial>`.

@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     authority::{Authority, TokenOrder},
-    ledger::{CertificateRecord, Ledger, NodeRecord, TokenRecord},
+    ledger::{CertificateRecord, Ledger, NodeRecord, TokenRecord, TokenStanding},
 };
 
 /// How long a token can be used unless its maker says otherwise.
@@ -184,14 +184,11 @@ impl AdminRpc {
 
     fn token(&self, token: TokenRecord) -> EnrollmentToken {
         let expires_at = from_unix_seconds(token.expires_at);
-        let status = if token.revoked {
-            TokenStatus::Revoked
-        } else if !token.serial.is_empty() {
-            TokenStatus::Used
-        } else if self.clock.now() >= expires_at {
-            TokenStatus::Expired
-        } else {
-            TokenStatus::Unused
+        let status = match token.standing(self.clock.now()) {
+            TokenStanding::Unused => TokenStatus::Unused,
+            TokenStanding::Used => TokenStatus::Used,
+            TokenStanding::Expired => TokenStatus::Expired,
+            TokenStanding::Revoked => TokenStatus::Revoked,
         };
         EnrollmentToken {
             id: token.id,
