@@ -5,6 +5,8 @@ mod expiry;
 mod licence;
 mod life;
 mod limits;
+mod lists;
+mod operation;
 mod swap;
 mod tour;
 mod transport;
