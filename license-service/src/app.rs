@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use licensor::{
     admin::{self, Administrators},
     clock::SharedClock,
@@ -84,7 +84,7 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     process::prepare();
     telemetry::start_log(&config.log)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %serde_json::to_string(&config)?, "starting");
-    let stop_signal = process::stop_signal()?;
+    let mut parts = process::Parts::new()?;
     let _data_dir = DataDir::open(&config.data_dir)?;
     let core = Core::open(&config, &clock).await?;
     let listener = bind(config.listen, "listen").await?;
@@ -101,7 +101,10 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     let (stop, shutdown) = Shutdown::channel();
     let (ticker, ticks) = watch::channel(0);
 
-    let admin = serve_admin(&config, &core, &clock, admin_listener, ticks.clone(), shutdown.clone());
+    parts.start(
+        "the admin socket",
+        serve_admin(&config, &core, &clock, admin_listener, ticks.clone(), shutdown.clone())?,
+    );
     let acceptor = Acceptor { tls, limits: config.limits.clone(), metrics: core.metrics.clone() };
     let (reflection_v1, reflection_v1alpha) = reflection(&[
         licensing_service_server::SERVICE_NAME,
@@ -126,20 +129,17 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         .add_service(reflection_v1)
         .add_service(reflection_v1alpha);
     let incoming = acceptor.accept(listener, shutdown.clone());
-    let public = {
-        let shutdown = shutdown.clone();
-        tokio::spawn(async move { public.serve_with_incoming_shutdown(incoming, shutdown.wait()).await })
-    };
+    let stopped = shutdown.clone();
+    parts.start("the TLS port", async move {
+        Ok(public.serve_with_incoming_shutdown(incoming, stopped.wait()).await?)
+    });
     let licensing = core.licensing.clone();
     let readiness: ops::Readiness = Arc::new(move || match licensing.enabled() {
         Ok(_) => Ok(()),
         Err(error) => Err(format!("{}: {error}", error.reason)),
     });
-    let ops = tokio::spawn(ops::serve(
-        ops_listener,
-        ops::routes(readiness, core.metrics.clone()),
-        shutdown.clone(),
-    ));
+    let routes = ops::routes(readiness, core.metrics.clone());
+    parts.start("the port for operations", ops::serve(ops_listener, routes, shutdown.clone()));
     let watch = ExpiryWatch {
         ledger: core.ledger.clone(),
         credential: core.renewal.subscribe(),
@@ -148,7 +148,7 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         server,
         ticker,
     };
-    let watch = tokio::spawn(watch.run(shutdown.clone()));
+    parts.start("the expiry watch", watch.run(shutdown.clone()));
     let automatic = Automatic {
         renewal: core.renewal.clone(),
         clock: clock.clone(),
@@ -157,22 +157,11 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         enabled: config.renewal.automatic,
         token_file: config.enrollment.token_file.clone(),
     };
-    let automatic = tokio::spawn(automatic.run(shutdown.clone()));
+    parts.start("automatic renewal", automatic.run(shutdown));
     tracing::info!(listen = %config.listen, ops = %config.ops_listen, admin = %admin_path.display(), "serving");
-
-    let failure = core.store.failure();
-    let outcome = tokio::select! {
-        signal = stop_signal => {
-            tracing::info!(signal, "stopping: calls in flight are finished first");
-            Ok(())
-        }
-        error = failure => Err(anyhow::Error::from(error)),
-    };
-    let work = async { tokio::join!(public, admin, ops, watch, automatic) };
-    process::drain(&stop, work, config.limits.drain.0).await;
+    let outcome = parts.run(stop, core.store.failure(), config.limits.drain.0).await;
     // One that stays behind is replaced at the next start.
-    let _ = std::fs::remove_file(&admin_path);
-    tracing::info!("stopped");
+    let _ = admin::remove(&admin_path);
     outcome
 }
 
@@ -191,7 +180,7 @@ fn serve_admin(
     listener: tokio::net::UnixListener,
     ticks: watch::Receiver<u64>,
     shutdown: Shutdown,
-) -> tokio::task::JoinHandle<Result<()>> {
+) -> Result<impl Future<Output = Result<()>> + Send + 'static> {
     let administrators = Administrators::new(&config.admin.uids);
     let server = tonic::transport::Server::builder()
         .layer(tonic::service::InterceptorLayer::new(move |request| administrators.check(request)))
@@ -199,19 +188,15 @@ fn serve_admin(
         .add_service(StatusServiceServer::new(status(config, core, clock)))
         .add_service(EventServiceServer::new(events(config, core, &shutdown)))
         .add_service(HealthServer::new(health(core, ticks, shutdown.clone())));
-    tokio::spawn(async move {
-        let (reflection_v1, reflection_v1alpha) = reflection(&[
-            licensing_admin_service_server::SERVICE_NAME,
-            status_service_server::SERVICE_NAME,
-            event_service_server::SERVICE_NAME,
-        ])?;
-        server
-            .add_service(reflection_v1)
-            .add_service(reflection_v1alpha)
-            .serve_with_incoming_shutdown(admin::incoming(listener), shutdown.wait())
-            .await
-            .context("admin socket")
-    })
+    let (reflection_v1, reflection_v1alpha) = reflection(&[
+        licensing_admin_service_server::SERVICE_NAME,
+        status_service_server::SERVICE_NAME,
+        event_service_server::SERVICE_NAME,
+    ])?;
+    let server = server.add_service(reflection_v1).add_service(reflection_v1alpha);
+    Ok(
+        async move { Ok(server.serve_with_incoming_shutdown(admin::incoming(listener), shutdown.wait()).await?) },
+    )
 }
 
 fn events(config: &Config, core: &Core, shutdown: &Shutdown) -> EventRpc {

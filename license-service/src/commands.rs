@@ -13,7 +13,7 @@ use licensor::{
     cli::{Failure, Output, instant, print_object, text},
     clock::{SystemClock, from_unix_seconds, rfc3339, unix_seconds},
     config::ConfigError,
-    error::Error,
+    error::{Error, Reason},
     events_cli::{self, EventsCommand},
     key::KeyError,
     store::StoreError,
@@ -78,7 +78,7 @@ enum Command {
     #[command(after_help = "Example:\n  license-service status --output json")]
     Status,
     /// What happened
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  license-service events list --id 18")]
     Events(EventsCommand),
     /// Verify a licence offline
     #[command(
@@ -171,17 +171,27 @@ fn read_token(file: Option<PathBuf>, token: Option<String>) -> Result<String, Fa
     }
 }
 
-/// Enrols here, or lets the running service do it.
+/// Lets the running service enrol, or does it here if none runs.
 async fn enroll(config: &Config, token: &str) -> Result<Vec<u8>, Failure> {
+    let socket = admin::socket_path(&config.admin, &config.data_dir);
+    match admin::connect(&socket).await {
+        Ok(channel) => return enroll_through(channel, token).await,
+        Err(error) if error.reason == Reason::ServiceUnreachable => {}
+        Err(error) => return Err(error.into()),
+    }
     match app::enroll(config, SystemClock::shared(), token).await {
         Ok(credential) => Ok(credential.issuance.licensor.clone()),
+        // The service started in between.
         Err(error) if matches!(error.downcast_ref(), Some(StoreError::Locked { .. })) => {
-            let channel = admin::connect(&admin::socket_path(&config.admin, &config.data_dir)).await?;
-            let request = EnrollRequest { token: token.to_owned() };
-            Ok(LicensingAdminServiceClient::new(channel).enroll(request).await?.into_inner().certificate)
+            enroll_through(admin::connect(&socket).await?, token).await
         }
         Err(error) => Err(failure(error)),
     }
+}
+
+async fn enroll_through(channel: Channel, token: &str) -> Result<Vec<u8>, Failure> {
+    let request = EnrollRequest { token: token.to_owned() };
+    Ok(LicensingAdminServiceClient::new(channel).enroll(request).await?.into_inner().certificate)
 }
 
 async fn administer(command: Command, channel: Channel, output: Output) -> Result<(), Failure> {

@@ -22,6 +22,8 @@ use verifier::{
     verify_licensor_chain, verify_server_chain,
 };
 
+use crate::ledger::Holder;
+
 /// What a root issued, and the keys that it was issued for.
 #[derive(Debug)]
 pub(crate) struct Issuance {
@@ -77,6 +79,9 @@ impl Credential {
                 verify_server_chain(&issuance.server, &issuance.issuers, trusted, unix_seconds(now))
             })
             .map_err(|error| chain_error(&error, now))?;
+        if issuance.anchors.iter().any(|anchor| Certificate::parse(anchor).is_err()) {
+            return Err(invalid("its trust bundle has something that is no certificate"));
+        }
         if !trusted.iter().any(|anchor| issuance.anchors.contains(anchor)) {
             return Err(invalid("its trust bundle does not have the trust anchor that this server knows"));
         }
@@ -124,6 +129,11 @@ impl Credential {
         })
     }
 
+    /// What the ledger needs to know of it.
+    pub(crate) fn holder(&self) -> Holder<'_> {
+        Holder { node: self.node(), serial: &self.facts.serial, validity: self.validity }
+    }
+
     /// Name of this licensing server.
     pub(crate) fn node(&self) -> &str {
         &self.facts.common_name
@@ -131,9 +141,14 @@ impl Credential {
 
     /// When to renew: the instant chosen in the root's window, or the share of the lifetime that is configured here.
     pub(crate) fn renew_at(&self, configured: Option<f64>) -> SystemTime {
+        let lifetime = self.validity.lifetime();
         match configured {
-            Some(share) => self.validity.issued_at + self.validity.lifetime().mul_f64(share),
-            None => self.issuance.renew_at,
+            Some(share) => self.validity.issued_at + lifetime.mul_f64(share),
+            // A root whose clock or configuration is off must not make this server renew at once and for ever, or never.
+            None => self.issuance.renew_at.clamp(
+                self.validity.issued_at + lifetime.mul_f64(0.05),
+                self.validity.issued_at + lifetime.mul_f64(0.98),
+            ),
         }
     }
 }

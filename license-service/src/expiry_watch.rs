@@ -40,11 +40,12 @@ pub(crate) struct ExpiryWatch {
 
 impl ExpiryWatch {
     /// Works until `shutdown`.
-    pub(crate) async fn run(self, shutdown: Shutdown) {
+    pub(crate) async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
         tokio::select! {
             () = self.watch() => {}
             () = shutdown.wait() => {}
         }
+        Ok(())
     }
 
     async fn watch(mut self) {
@@ -76,9 +77,9 @@ impl ExpiryWatch {
     async fn look(&self, credential: Option<&Arc<Credential>>) -> Result<(), StoreError> {
         let Some(credential) = credential else { return Ok(()) };
         let now = self.clock.now();
-        self.ledger.raise_due(credential, now).await?;
+        self.ledger.raise_due(&credential.holder(), now).await?;
         let problem = enabled(Some(credential), now).err().map(|error| error.message);
-        self.ledger.note_enabled(problem.as_deref(), credential.node(), &credential.facts.serial).await?;
+        self.ledger.note_enabled(problem.as_deref(), &credential.holder()).await?;
         self.ledger.cull_licenses(now).await
     }
 

@@ -5,17 +5,16 @@ use std::{sync::Arc, time::SystemTime};
 use licensor::{
     clock::{from_unix_seconds, unix_seconds},
     config::Expiry,
+    error::Error,
     error::Result,
     event::{Event, EventKind, EventLog},
-    expiry::Warnings,
+    expiry::{Validity, Warnings},
     store::{Batch, SharedStore, StoreError},
 };
 use prost::Message;
 
-use crate::credential::Credential;
-
 const CREDENTIAL: &[u8] = b"credential/current";
-const PENDING: &[u8] = b"credential/pending";
+const PENDING: &str = "credential/pending/";
 const RENEWAL: &[u8] = b"renewal";
 const ENABLED: &[u8] = b"enabled";
 const RAISED: &str = "raised/";
@@ -55,16 +54,6 @@ pub(crate) struct KeyNames {
     pub(crate) server: String,
 }
 
-/// Keys that a root may have certified already, though no answer came: only with these the answer can be had again.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct PendingRecord {
-    /// What they were made for: `renew/<serial>` or `enroll/<token id>`.
-    #[prost(string, tag = "1")]
-    pub(crate) purpose: String,
-    #[prost(message, required, tag = "2")]
-    pub(crate) keys: KeyNames,
-}
-
 /// How renewals have gone.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct RenewalRecord {
@@ -77,6 +66,36 @@ pub(crate) struct RenewalRecord {
     /// Reason of the latest failure.
     #[prost(string, tag = "3")]
     pub(crate) reason: String,
+    /// Topic of the event that told of it.
+    #[prost(string, tag = "4")]
+    pub(crate) topic: String,
+}
+
+/// The warning that was raised last for a certificate. Key: `raised/<serial>`.
+#[derive(Clone, PartialEq, Message)]
+struct RaisedRecord {
+    #[prost(uint32, tag = "1")]
+    id: u32,
+}
+
+/// Whether the service issues. Key: `enabled`.
+#[derive(Clone, PartialEq, Message)]
+struct EnabledRecord {
+    #[prost(bool, tag = "1")]
+    enabled: bool,
+    /// Topic of the event that told that it does not.
+    #[prost(string, tag = "2")]
+    topic: String,
+}
+
+/// A certificate as events name it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Holder<'a> {
+    /// Name of the licensing server.
+    pub(crate) node: &'a str,
+    /// Serial number of its certificate.
+    pub(crate) serial: &'a str,
+    pub(crate) validity: Validity,
 }
 
 /// A licence that was issued. Key: `license/<exp, big-endian><jti>`.
@@ -119,8 +138,20 @@ impl Ledger {
         self.read(CREDENTIAL).await
     }
 
-    pub(crate) async fn pending(&self) -> Result<Option<PendingRecord>, StoreError> {
-        self.read(PENDING).await
+    /// Names of the keys that were made for `purpose` (`renew/<serial>` or `enroll/<token id>`): a root may have certified
+    /// them already, though no answer came, and only with these the answer can be had again.
+    pub(crate) async fn pending(&self, purpose: &str) -> Result<Option<KeyNames>, StoreError> {
+        self.read(&pending_key(purpose)).await
+    }
+
+    /// Every key that a record names.
+    pub(crate) async fn named_keys(&self) -> Result<Vec<KeyNames>, StoreError> {
+        let mut names: Vec<KeyNames> =
+            self.credential().await?.into_iter().map(|record| record.keys).collect();
+        for (_, value) in self.store.scan(PENDING.as_bytes(), PENDING.as_bytes(), 1000).await? {
+            names.push(decode(&value)?);
+        }
+        Ok(names)
     }
 
     pub(crate) async fn renewal(&self) -> Result<RenewalRecord, StoreError> {
@@ -128,9 +159,9 @@ impl Ledger {
     }
 
     /// Keeps the names of keys before anything is asked for with them.
-    pub(crate) async fn begin(&self, pending: &PendingRecord) -> Result<(), StoreError> {
+    pub(crate) async fn begin(&self, purpose: &str, keys: &KeyNames) -> Result<(), StoreError> {
         let mut batch = Batch::new();
-        batch.put(PENDING, pending.encode_to_vec());
+        batch.put(pending_key(purpose), keys.encode_to_vec());
         self.events.commit(batch, Vec::new()).await
     }
 
@@ -138,108 +169,123 @@ impl Ledger {
     pub(crate) async fn adopt(
         &self,
         record: &CredentialRecord,
-        credential: &Credential,
-        former: Option<&Credential>,
+        holder: &Holder<'_>,
+        former: Option<&Holder<'_>>,
         kind: EventKind,
         now: SystemTime,
     ) -> Result<(), StoreError> {
         let mut batch = Batch::new();
-        batch.put(CREDENTIAL, record.encode_to_vec()).delete(PENDING);
+        batch.put(CREDENTIAL, record.encode_to_vec());
+        // Keys of attempts with this token, or with any certificate before this one, are of no more use.
+        batch.delete(pending_key(&format!("enroll/{}", record.token)));
+        let renewals = pending_key("renew/");
+        for (key, _) in self.store.scan(&renewals, &renewals, 1000).await? {
+            batch.delete(key);
+        }
         let mut renewal = self.renewal().await?;
-        if !renewal.error.is_empty() {
-            self.events.end(&mut batch, RENEWAL_TOPIC);
+        if !renewal.topic.is_empty() {
+            self.events.end(&mut batch, &renewal.topic);
         }
         if kind == EventKind::CertificateRenewed {
             renewal.succeeded_at = unix_seconds(now);
         }
-        renewal.error.clear();
-        renewal.reason.clear();
+        let renewal = RenewalRecord { succeeded_at: renewal.succeeded_at, ..RenewalRecord::default() };
         batch.put(RENEWAL, renewal.encode_to_vec());
         if let Some(former) = former
-            && Warnings::of(&former.validity, &self.expiry).due(now).is_some()
+            && self.store.get(&raised_key(former.serial)).await?.is_some()
         {
-            self.events.end(&mut batch, &expiry_topic(&former.facts.serial));
+            self.events.end(&mut batch, &expiry_topic(former.serial));
         }
-        let event = Event::new(kind)
-            .about(&credential.facts.serial, credential.node())
-            .until(credential.validity.not_after);
+        let event = Event::new(kind).about(holder.serial, holder.node).until(holder.validity.not_after);
         self.events.commit(batch, vec![event]).await
     }
 
     /// Keeps why an attempt to renew failed. Of failures in a row that have the same reason, the first is an event.
-    pub(crate) async fn renewal_failed(
-        &self,
-        credential: &Credential,
-        reason: &str,
-        problem: &str,
-    ) -> Result<(), StoreError> {
+    pub(crate) async fn renewal_failed(&self, holder: &Holder<'_>, error: &Error) -> Result<(), StoreError> {
         let former = self.renewal().await?;
         let mut batch = Batch::new();
-        let record = RenewalRecord { error: problem.to_owned(), reason: reason.to_owned(), ..former.clone() };
-        batch.put(RENEWAL, record.encode_to_vec());
-        let event = (former.reason != reason).then(|| {
-            Event::new(EventKind::RenewalFailed)
-                .about(&credential.facts.serial, credential.node())
+        let reason = error.reason.as_str();
+        let problem: String = error.message.chars().take(1000).collect();
+        let mut record =
+            RenewalRecord { error: problem.clone(), reason: reason.to_owned(), ..former.clone() };
+        let mut events = Vec::new();
+        if former.reason != reason {
+            if !former.topic.is_empty() {
+                self.events.end(&mut batch, &former.topic);
+            }
+            record.topic = self.new_topic("renewal-failed", holder.serial);
+            let event = Event::new(EventKind::RenewalFailed)
+                .about(holder.serial, holder.node)
                 .argument("reason", reason)
-                .argument("problem", problem)
-                .active_for(RENEWAL_TOPIC.to_owned())
-        });
-        self.events.commit(batch, event.into_iter().collect()).await
+                .argument("problem", problem);
+            events.push(event.active_for(record.topic.clone()));
+        }
+        batch.put(RENEWAL, record.encode_to_vec());
+        self.events.commit(batch, events).await
     }
 
-    /// Raises the warning that is due for the credential at `now`, if it was not raised yet.
-    pub(crate) async fn raise_due(&self, credential: &Credential, now: SystemTime) -> Result<(), StoreError> {
-        let Some(kind) = Warnings::of(&credential.validity, &self.expiry).due(now) else { return Ok(()) };
-        let serial = &credential.facts.serial;
-        let key = [RAISED.as_bytes(), serial.as_bytes()].concat();
+    /// Raises the warning that is due for the certificate at `now`, if it was not raised yet and the certificate is still
+    /// the current one.
+    pub(crate) async fn raise_due(&self, holder: &Holder<'_>, now: SystemTime) -> Result<(), StoreError> {
+        let Some(kind) = Warnings::of(&holder.validity, &self.expiry).due(now) else { return Ok(()) };
+        let key = raised_key(holder.serial);
         let raised = self.store.get(&key).await?;
+        let record: RaisedRecord = raised.as_deref().map(decode).transpose()?.unwrap_or_default();
         // The ids 16, 17, 18 rise with the severity.
-        if raised.as_ref().is_some_and(|raised| raised.first().is_some_and(|id| u32::from(*id) >= kind.id()))
-        {
+        if record.id >= kind.id() {
             return Ok(());
         }
         let mut batch = Batch::new();
-        batch.expect(key.clone(), raised).put(key, vec![u8::try_from(kind.id()).unwrap_or(u8::MAX)]);
+        batch.expect(key.clone(), raised).put(key, RaisedRecord { id: kind.id() }.encode_to_vec());
+        self.expect_current(&mut batch).await?;
         let event = Event::new(kind)
-            .about(serial, credential.node())
-            .until(credential.validity.not_after)
-            .active_for(expiry_topic(serial));
-        match self.events.commit(batch, vec![event]).await {
-            // Another replica raised it.
-            Err(StoreError::Conflict { .. }) => Ok(()),
-            result => result,
-        }
+            .about(holder.serial, holder.node)
+            .until(holder.validity.not_after)
+            .active_for(expiry_topic(holder.serial));
+        unless_outrun(self.events.commit(batch, vec![event]).await)
     }
 
-    /// Keeps whether the service issues, with an event if that has changed. A server that never was enrolled is not
-    /// said to be disabled.
+    /// Keeps whether the service issues, with an event if that has changed.
     pub(crate) async fn note_enabled(
         &self,
         problem: Option<&str>,
-        node: &str,
-        serial: &str,
+        holder: &Holder<'_>,
     ) -> Result<(), StoreError> {
         let former = self.store.get(ENABLED).await?;
-        let enabled = [u8::from(problem.is_none())];
-        if former.as_deref() == Some(&enabled[..]) {
+        let known: Option<EnabledRecord> = former.as_deref().map(decode).transpose()?;
+        if known.as_ref().is_some_and(|known| known.enabled == problem.is_none()) {
             return Ok(());
         }
         let mut batch = Batch::new();
-        batch.expect(ENABLED, former.clone()).put(ENABLED, enabled);
-        let event = match problem {
-            None => {
-                self.events.end(&mut batch, DISABLED_TOPIC);
-                Event::new(EventKind::ServiceEnabled).about(serial, node)
-            }
-            Some(problem) => Event::new(EventKind::ServiceDisabled)
-                .about(serial, node)
-                .argument("problem", problem)
-                .active_for(DISABLED_TOPIC.to_owned()),
-        };
-        match self.events.commit(batch, vec![event]).await {
-            Err(StoreError::Conflict { .. }) => Ok(()),
-            result => result,
+        self.expect_current(&mut batch).await?;
+        if let Some(topic) = known.map(|known| known.topic).filter(|topic| !topic.is_empty()) {
+            self.events.end(&mut batch, &topic);
         }
+        let mut record = EnabledRecord { enabled: problem.is_none(), topic: String::new() };
+        let event = match problem {
+            None => Event::new(EventKind::ServiceEnabled).about(holder.serial, holder.node),
+            Some(problem) => {
+                record.topic = self.new_topic("disabled", holder.serial);
+                Event::new(EventKind::ServiceDisabled)
+                    .about(holder.serial, holder.node)
+                    .argument("problem", problem)
+                    .active_for(record.topic.clone())
+            }
+        };
+        batch.expect(ENABLED, former).put(ENABLED, record.encode_to_vec());
+        unless_outrun(self.events.commit(batch, vec![event]).await)
+    }
+
+    /// The batch fails if the credential is exchanged before it is applied.
+    async fn expect_current(&self, batch: &mut Batch) -> Result<(), StoreError> {
+        let current = self.store.get(CREDENTIAL).await?;
+        batch.expect(CREDENTIAL, current);
+        Ok(())
+    }
+
+    /// A topic that no event has had before.
+    fn new_topic(&self, what: &str, serial: &str) -> String {
+        format!("{what}/{serial}/{}", *self.events.subscribe().borrow() + 1)
     }
 
     /// Keeps a licence.
@@ -250,9 +296,9 @@ impl Ledger {
         self.store.commit(batch).await.map(|_| ())
     }
 
-    /// Drops licences that expired before `now`.
+    /// Drops licences that expired a day before `now` or earlier: a clock that ran ahead for a while takes none.
     pub(crate) async fn cull_licenses(&self, now: SystemTime) -> Result<(), StoreError> {
-        let end = license_key(unix_seconds(now), "");
+        let end = license_key(unix_seconds(now) - 86_400, "");
         loop {
             let page = self.store.scan(LICENSE, LICENSE, 500).await?;
             let mut batch = Batch::new();
@@ -268,16 +314,32 @@ impl Ledger {
     }
 
     async fn read<R: Message + Default>(&self, key: &[u8]) -> Result<Option<R>, StoreError> {
-        let Some(bytes) = self.store.get(key).await? else { return Ok(None) };
-        R::decode(&*bytes).map(Some).map_err(|error| StoreError::Damaged {
-            path: "the ledger".into(),
-            cause: format!("a record: {error}"),
-        })
+        self.store.get(key).await?.as_deref().map(decode).transpose()
     }
 }
 
-const RENEWAL_TOPIC: &str = "renewal";
-const DISABLED_TOPIC: &str = "disabled";
+/// Another change came first, a renewal or that of a replica: what was to be told is no longer so.
+fn unless_outrun(result: Result<(), StoreError>) -> Result<(), StoreError> {
+    match result {
+        Err(StoreError::Conflict { .. }) => Ok(()),
+        result => result,
+    }
+}
+
+fn decode<R: Message + Default>(bytes: &[u8]) -> Result<R, StoreError> {
+    R::decode(bytes).map_err(|error| StoreError::Damaged {
+        path: "the ledger".into(),
+        cause: format!("a record: {error}"),
+    })
+}
+
+fn pending_key(purpose: &str) -> Vec<u8> {
+    [PENDING.as_bytes(), purpose.as_bytes()].concat()
+}
+
+fn raised_key(serial: &str) -> Vec<u8> {
+    [RAISED.as_bytes(), serial.as_bytes()].concat()
+}
 
 fn expiry_topic(serial: &str) -> String {
     format!("expiry/{serial}")

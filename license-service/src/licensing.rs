@@ -75,7 +75,9 @@ impl Licensing {
             Error::new(Reason::Overloaded, "too many licences are being issued at once (`limits.signing`)")
                 .retry_after(wait)
         })?;
-        let credential = self.enabled()?;
+        // One reading of the clock: what is signed was allowed at that very instant.
+        let now = self.clock.now();
+        let credential = enabled(self.credential.borrow().as_ref(), now).cloned()?;
         let module =
             self.config.modules.iter().find(|m| m.vendor == vendor && m.name == module).ok_or_else(|| {
                 let message =
@@ -87,7 +89,7 @@ impl Licensing {
             return Err(Error::new(Reason::InvalidArgument, message));
         }
         let id = hex(&random_bytes::<16>().map_err(|error| Error::internal("licence", error))?);
-        let claims = self.claims(&credential, module, subject, &id);
+        let claims = self.claims(&credential, module, subject, &id, unix_seconds(now));
         let license = sign(&credential, &claims)?;
         self.ledger
             .add_license(&LicenseRecord {
@@ -102,8 +104,14 @@ impl Licensing {
         Ok(Issued { license, id, expires_at: from_unix_seconds(claims.exp) })
     }
 
-    fn claims(&self, credential: &Credential, module: &Module, subject: &str, id: &str) -> LicenseClaims {
-        let now = unix_seconds(self.clock.now());
+    fn claims(
+        &self,
+        credential: &Credential,
+        module: &Module,
+        subject: &str,
+        id: &str,
+        now: i64,
+    ) -> LicenseClaims {
         let lease = i64::try_from(module.lease.0.as_secs()).unwrap_or(i64::MAX);
         // No licence outlives the certificate that it was signed with.
         let exp = now.saturating_add(lease).min(credential.facts.not_after);

@@ -54,13 +54,17 @@ pub fn create_directory(directory: &Path, mode: u32) -> io::Result<()> {
     if directory.is_dir() {
         return Ok(());
     }
+    let is_named = |path: &&Path| !path.as_os_str().is_empty();
+    let missing: Vec<&Path> =
+        directory.ancestors().filter(is_named).take_while(|ancestor| !ancestor.is_dir()).collect();
     fs::DirBuilder::new().recursive(true).mode(mode).create(directory)?;
     // The mode given at creation is cut by the umask.
     fs::set_permissions(directory, fs::Permissions::from_mode(mode))?;
-    match directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        Some(parent) => sync_directory(parent),
-        None => Ok(()),
+    // Each new name stands in the directory above it.
+    for made in missing.iter().rev() {
+        sync_directory(made.parent().filter(is_named).unwrap_or(Path::new(".")))?;
     }
+    Ok(())
 }
 
 /// Reads a file that nobody but its owner may read.

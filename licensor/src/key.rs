@@ -72,6 +72,14 @@ pub enum KeyError {
     Crypto,
 }
 
+impl KeyError {
+    /// Whether there is no such file.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 enum Signer {
     Ecdsa { certificates: EcdsaKeyPair, tokens: EcdsaKeyPair },
     Ed25519(Ed25519KeyPair),

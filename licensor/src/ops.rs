@@ -56,7 +56,10 @@ pub fn routes(readiness: Readiness, metrics: Arc<Metrics>) -> Router {
 }
 
 /// Serves `routes` until `shutdown`.
-pub async fn serve(listener: TcpListener, routes: Router, shutdown: Shutdown) {
+///
+/// # Errors
+/// None: requests that fail are the clients' matter.
+pub async fn serve(listener: TcpListener, routes: Router, shutdown: Shutdown) -> anyhow::Result<()> {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let accept = async {
         loop {
@@ -78,4 +81,5 @@ pub async fn serve(listener: TcpListener, routes: Router, shutdown: Shutdown) {
         () = accept => {}
         () = shutdown.wait() => {}
     }
+    Ok(())
 }

@@ -7,9 +7,12 @@ use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit, umask},
 };
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
+    task::JoinSet,
 };
+
+use crate::store::StoreError;
 
 /// Files that the process makes are its own alone unless it says otherwise, and it may open as many as it is allowed.
 pub fn prepare() {
@@ -26,36 +29,86 @@ pub fn connections() -> usize {
     files.map_or(usize::MAX >> 4, |files| files.saturating_sub(256).max(16))
 }
 
-/// Returns when the process is told to stop: SIGTERM, or SIGINT (Ctrl-C).
-///
-/// # Errors
-/// What the system says if signals cannot be had.
-pub fn stop_signal() -> io::Result<impl Future<Output = &'static str>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-        }
-    })
+/// SIGTERM, and SIGINT (Ctrl-C).
+#[derive(Debug)]
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
 }
 
-/// Tells everyone to stop, and gives `work` until `drain` has passed, or the process is told a second time, to end in
-/// good order.
-pub async fn drain(stop: &watch::Sender<bool>, work: impl Future, drain: Duration) {
-    let again = async {
-        match stop_signal() {
-            Ok(signal) => signal.await,
-            Err(_) => std::future::pending().await,
+impl StopSignals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
         }
-    };
-    stop.send_replace(true);
-    let in_time = tokio::select! {
-        ended = tokio::time::timeout(drain, work) => ended.is_ok(),
-        _ = again => false,
-    };
-    if !in_time {
-        tracing::warn!("calls were still in flight; they are cut off");
+    }
+}
+
+/// The parts of a service that work at the same time. None may end before the service is told to stop: one that does,
+/// or panics, ends the service, so that its supervisor starts it anew.
+#[derive(Debug)]
+pub struct Parts {
+    running: JoinSet<(&'static str, anyhow::Result<()>)>,
+    stop_signals: StopSignals,
+}
+
+impl Parts {
+    /// No part yet. From now on a signal to stop is heard: the first process of a container has no other way to end.
+    ///
+    /// # Errors
+    /// What the system says if signals cannot be had.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { running: JoinSet::new(), stop_signals: StopSignals::listen()? })
+    }
+
+    /// Starts a part.
+    pub fn start(
+        &mut self,
+        name: &'static str,
+        part: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    ) {
+        self.running.spawn(async move { (name, part.await) });
+    }
+
+    /// Waits until the process is told to stop, a part ends, or `failure` comes. Then tells every part to stop, and gives
+    /// them until `drain` has passed, or the process is told a second time, to end in good order.
+    ///
+    /// # Errors
+    /// Why the service ended, unless it was told to.
+    pub async fn run(
+        mut self,
+        stop: watch::Sender<bool>,
+        failure: impl Future<Output = StoreError>,
+        drain: Duration,
+    ) -> anyhow::Result<()> {
+        let outcome = tokio::select! {
+            signal = self.stop_signals.next() => {
+                tracing::info!(signal, "stopping: calls in flight are finished first");
+                Ok(())
+            }
+            error = failure => Err(error.into()),
+            ended = self.running.join_next() => Err(match ended {
+                Some(Ok((name, Err(error)))) => error.context(format!("{name} failed")),
+                Some(Ok((name, Ok(())))) => anyhow::anyhow!("{name} ended by itself"),
+                Some(Err(error)) => anyhow::Error::new(error).context("a part of the service failed"),
+                None => anyhow::anyhow!("nothing to do"),
+            }),
+        };
+        stop.send_replace(true);
+        let ended = async { while self.running.join_next().await.is_some() {} };
+        let in_time = tokio::select! {
+            ended = tokio::time::timeout(drain, ended) => ended.is_ok(),
+            _ = self.stop_signals.next() => false,
+        };
+        if !in_time {
+            tracing::warn!("calls were still in flight; they are cut off");
+        }
+        tracing::info!("stopped");
+        outcome
     }
 }

@@ -1,8 +1,8 @@
 //! Wires the service together, and runs it until it is told to stop.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use axum::{Router, http::header::CONTENT_TYPE, routing::get};
 use licensor::{
     admin::{self, Administrators},
@@ -10,7 +10,8 @@ use licensor::{
     data_dir::DataDir,
     event::{Event, EventKind, EventLog, EventRpc},
     health::{HealthRpc, Working},
-    ops, process,
+    ops,
+    process::{self, Parts},
     reflection::reflection,
     serve::{Acceptor, Shutdown, bind, grpc_server},
     store::{SharedStore, SledOptions, SledStore},
@@ -73,7 +74,7 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     process::prepare();
     telemetry::start_log(&config.log)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %serde_json::to_string(&config)?, "starting");
-    let stop_signal = process::stop_signal()?;
+    let mut parts = Parts::new()?;
     let files = AuthorityFiles::load(&config)?;
     let _data_dir = DataDir::open(&config.data_dir)?;
     let core = Core::open(&config, files, &clock).await?;
@@ -87,7 +88,10 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     let (stop, shutdown) = Shutdown::channel();
     let (ticker, ticks) = watch::channel(0);
 
-    let admin = serve_admin(&config, &core, &clock, admin_listener, ticks.clone(), shutdown.clone());
+    parts.start(
+        "the admin socket",
+        serve_admin(&config, &core, &clock, admin_listener, ticks.clone(), shutdown.clone())?,
+    );
     let acceptor = Acceptor { tls, limits: config.limits.clone(), metrics: core.metrics.clone() };
     let (reflection_v1, reflection_v1alpha) =
         reflection(&[certification_service_server::SERVICE_NAME, event_service_server::SERVICE_NAME])?;
@@ -113,11 +117,11 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         .add_service(reflection_v1)
         .add_service(reflection_v1alpha);
     let incoming = acceptor.accept(listener, shutdown.clone());
-    let public = {
-        let shutdown = shutdown.clone();
-        tokio::spawn(async move { public.serve_with_incoming_shutdown(incoming, shutdown.wait()).await })
-    };
-    let ops = tokio::spawn(ops::serve(ops_listener, ops_routes(&core), shutdown.clone()));
+    let stopped = shutdown.clone();
+    parts.start("the TLS port", async move {
+        Ok(public.serve_with_incoming_shutdown(incoming, stopped.wait()).await?)
+    });
+    parts.start("the port for operations", ops::serve(ops_listener, ops_routes(&core), shutdown.clone()));
     let watch = ExpiryWatch {
         authority: core.authority.clone(),
         own_server,
@@ -125,21 +129,11 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         check_interval: config.expiry.check_interval.0,
         ticker,
     };
-    let watch = tokio::spawn(watch.run(shutdown.clone()));
+    parts.start("the expiry watch", watch.run(shutdown));
     tracing::info!(listen = %config.listen, ops = %config.ops_listen, admin = %admin_path.display(), "serving");
-
-    let failure = core.store.failure();
-    let outcome = tokio::select! {
-        signal = stop_signal => {
-            tracing::info!(signal, "stopping: calls in flight are finished first");
-            Ok(())
-        }
-        error = failure => Err(anyhow::Error::from(error)),
-    };
-    let work = async { tokio::join!(public, admin, ops, watch) };
-    process::drain(&stop, work, config.limits.drain.0).await;
-    remove_socket(&admin_path);
-    tracing::info!("stopped");
+    let outcome = parts.run(stop, core.store.failure(), config.limits.drain.0).await;
+    // One that stays behind is replaced at the next start.
+    let _ = admin::remove(&admin_path);
     outcome
 }
 
@@ -150,7 +144,7 @@ fn serve_admin(
     listener: tokio::net::UnixListener,
     ticks: watch::Receiver<u64>,
     shutdown: Shutdown,
-) -> tokio::task::JoinHandle<Result<()>> {
+) -> Result<impl Future<Output = Result<()>> + Send + 'static> {
     let administrators = Administrators::new(&config.admin.uids);
     let rpc = AdminRpc { authority: core.authority.clone(), clock: clock.clone() };
     let events = EventRpc::new(core.events.clone(), all_events(), &config.limits, shutdown.clone());
@@ -159,18 +153,12 @@ fn serve_admin(
         .add_service(CertificationAdminServiceServer::new(rpc))
         .add_service(EventServiceServer::new(events))
         .add_service(HealthServer::new(health(core, ticks, shutdown.clone())));
-    tokio::spawn(async move {
-        let (reflection_v1, reflection_v1alpha) = reflection(&[
-            certification_admin_service_server::SERVICE_NAME,
-            event_service_server::SERVICE_NAME,
-        ])?;
-        server
-            .add_service(reflection_v1)
-            .add_service(reflection_v1alpha)
-            .serve_with_incoming_shutdown(admin::incoming(listener), shutdown.wait())
-            .await
-            .context("admin socket")
-    })
+    let (reflection_v1, reflection_v1alpha) =
+        reflection(&[certification_admin_service_server::SERVICE_NAME, event_service_server::SERVICE_NAME])?;
+    let server = server.add_service(reflection_v1).add_service(reflection_v1alpha);
+    Ok(
+        async move { Ok(server.serve_with_incoming_shutdown(admin::incoming(listener), shutdown.wait()).await?) },
+    )
 }
 
 fn health(core: &Core, ticks: watch::Receiver<u64>, shutdown: Shutdown) -> HealthRpc {
@@ -191,11 +179,6 @@ fn ops_routes(core: &Core) -> Router {
         // RFC 5280 §4.2.2.1: DER, application/pkix-cert
         get(move || async move { ([(CONTENT_TYPE, "application/pkix-cert")], certificate) }),
     )
-}
-
-fn remove_socket(path: &Path) {
-    // One that stays behind is replaced at the next start.
-    let _ = std::fs::remove_file(path);
 }
 
 /// Makes the trust anchor; returns whether it did.

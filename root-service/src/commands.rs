@@ -56,19 +56,22 @@ enum Command {
     #[command(after_help = "Example:\n  root-service --config /etc/licensor/root.toml serve")]
     Serve,
     /// Enrolment tokens: each enrols one licensing server, once
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  root-service token create --node berlin-1 --owner 'Example GmbH'"
+    )]
     Token(TokenCommand),
     /// Licensing servers that this root has enrolled
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  root-service nodes list")]
     Nodes(NodesCommand),
     /// Licensor certificates that this root has issued
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  root-service certificates list --node berlin-1")]
     Certificates(CertificatesCommand),
     /// The certificate authority of this root
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  root-service authority show")]
     Authority(AuthorityCommand),
     /// What happened
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  root-service events list --id 18")]
     Events(EventsCommand),
     /// Sum up this root
     #[command(after_help = "Example:\n  root-service status --output json")]
@@ -179,22 +182,24 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::other)
 }
 
-/// A key file that others can read is a matter of configuration; everything else failed.
+/// A key or passphrase file that cannot be used is a matter of configuration; everything else failed.
 fn failure(error: anyhow::Error) -> Failure {
     use licensor::{config::ConfigError, key::KeyError};
-    match error.downcast::<ConfigError>() {
-        Ok(error) => Failure::Configuration(error),
-        Err(error) => {
-            let sentence = format!("{error:#}");
-            match error.downcast_ref::<InitError>() {
-                Some(
-                    InitError::Key(KeyError::File { .. } | KeyError::PassphraseNeeded { .. })
-                    | InitError::File(..),
-                ) => Failure::Configuration(ConfigError::unusable("data_dir", sentence)),
-                _ => Failure::Failed(sentence),
-            }
-        }
-    }
+    let error = match error.downcast::<ConfigError>() {
+        Ok(error) => return Failure::Configuration(error),
+        Err(error) => error,
+    };
+    let sentence = format!("{error:#}");
+    let key = match error.downcast_ref::<InitError>() {
+        Some(
+            InitError::Passphrase(..)
+            | InitError::Key(KeyError::PassphraseNeeded { .. } | KeyError::PassphraseWrong { .. }),
+        ) => "authority.passphrase_file",
+        Some(InitError::Key(KeyError::Crypto)) => return Failure::Failed(sentence),
+        Some(InitError::Key(_) | InitError::File(..)) => "data_dir",
+        _ => return Failure::Failed(sentence),
+    };
+    Failure::Configuration(ConfigError::unusable(key, sentence))
 }
 
 async fn administer(command: Command, channel: Channel, output: Output) -> Result<(), Failure> {

@@ -30,11 +30,12 @@ pub(crate) struct ExpiryWatch {
 
 impl ExpiryWatch {
     /// Works until `shutdown`.
-    pub(crate) async fn run(self, shutdown: Shutdown) {
+    pub(crate) async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
         tokio::select! {
             () = self.watch() => {}
             () = shutdown.wait() => {}
         }
+        Ok(())
     }
 
     async fn watch(&self) {

@@ -10,7 +10,8 @@ use std::{
 
 use licensor::clock::{Clock, ManualClock, SystemClock};
 use licensor_tests::{
-    DAY, FakeClock, Line, Node, NodeOptions, Root, RootOptions, admin, block_on, certificates, wait_for,
+    DAY, FakeClock, Line, Node, NodeOptions, Root, RootOptions, admin, block_on, certificates, spawn,
+    wait_for,
 };
 use proto::{
     certification::v1::{GetTrustBundleRequest, certification_service_client::CertificationServiceClient},
@@ -63,14 +64,12 @@ fn no_call_fails_while_the_node_renews_fifty_times() {
         .map(|caller| {
             let mut client = LicensingServiceClient::new(line.channel.clone());
             let (stop, done) = (Arc::clone(&stop), Arc::clone(&done));
-            block_on(async {
-                tokio::spawn(async move {
-                    while !stop.load(Ordering::SeqCst) {
-                        client.acquire_license(acquire(&format!("user-{caller}"))).await?;
-                        done.fetch_add(1, Ordering::SeqCst);
-                    }
-                    Ok::<(), Status>(())
-                })
+            spawn(async move {
+                while !stop.load(Ordering::SeqCst) {
+                    client.acquire_license(acquire(&format!("user-{caller}"))).await?;
+                    done.fetch_add(1, Ordering::SeqCst);
+                }
+                Ok::<(), Status>(())
             })
         })
         .collect();
@@ -95,6 +94,7 @@ fn the_root_replaces_its_server_certificate_under_open_connections() {
     let root = Root::started(RootOptions {
         tables: "[expiry]\ncheck_interval = \"100ms\"\n".into(),
         environment: fake.environment(),
+        ..RootOptions::default()
     });
     let anchor = root.data("trust-anchor.pem");
     let clock = ManualClock::at(SystemClock::shared().now());

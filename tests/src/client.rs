@@ -17,7 +17,7 @@ use licensor::{
     key::{KeyAlgorithm, PrivateKey},
     tls::client_config,
 };
-use tokio::{net::TcpStream, runtime::Runtime, sync::mpsc};
+use tokio::{net::TcpStream, runtime::Runtime, sync::mpsc, task::JoinHandle};
 use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
@@ -31,8 +31,21 @@ use crate::Service;
 
 /// Runs to the end what a test waits for. Connections are kept up in the background between two of these.
 pub fn block_on<F: Future>(future: F) -> F::Output {
+    runtime().block_on(future)
+}
+
+/// Starts what goes on in the background of a test.
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    runtime().spawn(future)
+}
+
+fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    RUNTIME.get_or_init(|| Runtime::new().unwrap()).block_on(future)
+    RUNTIME.get_or_init(|| Runtime::new().unwrap())
 }
 
 /// A channel to a TLS port that connects anew when its connection has ended.
@@ -107,7 +120,7 @@ pub fn certificate_request() -> Vec<u8> {
 #[derive(Debug)]
 pub struct Pending<Q, R> {
     message: mpsc::Sender<Q>,
-    answer: tokio::task::JoinHandle<Result<R, Status>>,
+    answer: JoinHandle<Result<R, Status>>,
 }
 
 impl<Q, R> Pending<Q, R>
@@ -119,14 +132,14 @@ where
     pub fn begin(channel: &Channel, path: &'static str) -> Self {
         let (message, messages) = mpsc::channel(1);
         let mut grpc = Grpc::new(channel.clone());
-        let answer = block_on(async {
-            tokio::spawn(async move {
+        let answer = spawn({
+            async move {
                 grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
                 let codec = tonic_prost::ProstCodec::<Q, R>::default();
                 let request = Request::new(ReceiverStream::new(messages));
                 let answer = grpc.client_streaming(request, PathAndQuery::from_static(path), codec).await?;
                 Ok(answer.into_inner())
-            })
+            }
         });
         Self { message, answer }
     }

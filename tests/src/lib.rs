@@ -3,17 +3,29 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 mod calls;
+mod certificate;
 mod client;
 mod command;
 mod fake_clock;
+mod foreign;
+mod identity;
+mod load;
+mod proxy;
+mod random;
 mod service;
 mod tool;
 mod watch;
 
 pub use calls::{acquire, call, health};
-pub use client::{Line, Pending, admin, block_on, certificate_request, certificates};
+pub use certificate::Shown;
+pub use client::{Line, Pending, admin, block_on, certificate_request, certificates, spawn};
 pub use command::{Ran, run, run_with_input};
 pub use fake_clock::{DAY, FakeClock, instant};
+pub use foreign::{ENROLL, ForeignNode, Grpc, RENEW, Refusal, Workshop, answer, decoded, encoded};
+pub use identity::{Enrolling, Failed, Identity, RootClient, connect};
+pub use load::Load;
+pub use proxy::{Answers, Proxy};
+pub use random::Random;
 pub use service::{Node, NodeOptions, Root, RootOptions, Service, free_port, wait_for};
 pub use tool::{faketime_library, tool};
 pub use watch::Watch;

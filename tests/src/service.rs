@@ -14,7 +14,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::command::{Ran, run, run_with_input};
@@ -112,6 +112,11 @@ impl Service {
     pub fn set(&mut self, name: &str, value: &str) {
         self.environment.retain(|(known, _)| known != name);
         self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Takes a variable away again.
+    pub fn unset(&mut self, name: &str) {
+        self.environment.retain(|(known, _)| known != name);
     }
 
     /// A command line of this service's binary with its configuration.
@@ -241,6 +246,8 @@ impl Drop for Service {
 /// How a root is to be.
 #[derive(Debug, Clone, Default)]
 pub struct RootOptions {
+    /// `public_address`, if it is not the root's own port.
+    pub public_address: Option<String>,
     /// Lines of TOML after the top-level keys: tables.
     pub tables: String,
     /// Environment of every command.
@@ -254,9 +261,10 @@ pub struct Root(Service);
 impl Root {
     /// A root that has neither been initialised nor started.
     pub fn new(options: RootOptions) -> Self {
+        let public_address = options.public_address.as_deref().unwrap_or("127.0.0.1:{port}");
         let config = format!(
             "data_dir = \"{{folder}}/data\"\nlisten = \"127.0.0.1:{{port}}\"\nops_listen = \"127.0.0.1:{{ops_port}}\"\n\
-             public_address = \"127.0.0.1:{{port}}\"\n{}",
+             public_address = \"{public_address}\"\n{}",
             options.tables
         );
         Self(Service::new("root-service", &config, options.environment))
@@ -285,6 +293,15 @@ impl Root {
             "127.0.0.1",
         ]);
         created["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Everything that the ledger lists: a refused call must leave it as it was.
+    pub fn ledger(&self) -> Value {
+        json!({
+            "tokens": self.json(&["token", "list"]),
+            "nodes": self.json(&["nodes", "list"]),
+            "certificates": self.json(&["certificates", "list"]),
+        })
     }
 }
 

@@ -7,10 +7,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use licensor::{clock::SharedClock, error::Error, serve::Shutdown};
-use tonic::Code;
+use licensor::{
+    clock::SharedClock,
+    error::{Error, Reason},
+    serve::Shutdown,
+};
 
-use super::{Renewal, backoff};
+use super::{CredentialWatch, Renewal, backoff};
 use crate::credential::Credential;
 
 /// Renews when the time has come.
@@ -33,15 +36,18 @@ pub(crate) struct Automatic {
 struct Attempts {
     failures: u32,
     not_before: Option<SystemTime>,
+    /// How long the wait until `not_before` was meant to be.
+    pause: Duration,
 }
 
 impl Automatic {
     /// Works until `shutdown`. An attempt that is under way is given up: the next start takes it up again.
-    pub(crate) async fn run(self, shutdown: Shutdown) {
+    pub(crate) async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
         tokio::select! {
             () = self.work() => {}
             () = shutdown.wait() => {}
         }
+        Ok(())
     }
 
     async fn work(&self) {
@@ -65,7 +71,7 @@ impl Automatic {
                     None => self.enroll().await,
                 };
                 match result {
-                    Ok(()) => attempts = Attempts::default(),
+                    Ok(()) => attempts = self.renewed(&watch),
                     Err(error) => self.back_off(&mut attempts, credential.as_deref(), &error),
                 }
                 continue;
@@ -74,16 +80,24 @@ impl Automatic {
             tokio::select! {
                 () = self.clock.wait_until(deadline, self.check_interval) => {}
                 changed = watch.changed() => {
-                    attempts = Attempts::default();
                     if changed.is_err() {
                         return;
                     }
+                    attempts = self.renewed(&watch);
                 }
             }
             // A clock that was set back must not keep a wait alive that was meant to be short.
             let now = self.clock.now();
-            attempts.not_before = attempts.not_before.map(|wait| wait.min(now + backoff::LONGEST));
+            attempts.not_before = attempts.not_before.map(|wait| wait.min(now + attempts.pause));
         }
+    }
+
+    /// After a success nothing is tried for a while: where the clocks of root and node are far apart, the new certificate
+    /// may look due at once.
+    fn renewed(&self, watch: &CredentialWatch) -> Attempts {
+        let lifetime = watch.borrow().as_ref().map(|credential| credential.validity.lifetime());
+        let pause = (lifetime.unwrap_or_default() / 20).max(Duration::from_secs(1));
+        Attempts { failures: 0, not_before: Some(self.clock.now() + pause), pause }
     }
 
     async fn enroll(&self) -> Result<(), Error> {
@@ -93,7 +107,7 @@ impl Automatic {
                 "the token file {} (`enrollment.token_file`) cannot be read: {error}",
                 path.display()
             );
-            Error::new(licensor::error::Reason::TokenUnknown, message)
+            Error::new(Reason::TokenUnknown, message)
         });
         let enrolled = match token {
             Ok(token) => self.renewal.enroll(&token).await.map(|_| ()),
@@ -116,11 +130,24 @@ impl Automatic {
             error.retry_after,
             rand::random_range(0.0..1.0),
         );
-        if credential.is_some() && error.reason.code() == Code::PermissionDenied {
-            // The root knows this certificate and does not renew it: only people can change that.
-            wait = backoff::LONGEST;
+        if credential.is_some() && needs_people(error.reason) {
+            wait = backoff::LONGEST.min(left.map_or(backoff::LONGEST, |left| left / 8)).max(wait);
         }
         tracing::info!(seconds = wait.as_secs_f64(), failures = attempts.failures, "the next attempt waits");
         attempts.not_before = Some(now + wait);
+        attempts.pause = wait;
     }
+}
+
+/// Whether the root knows the certificate and does not renew it: only people can change that.
+fn needs_people(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::CertificateSuperseded
+            | Reason::CertificateRevoked
+            | Reason::CertificateUnknown
+            | Reason::CertificateExpired
+            | Reason::NotIssuedByThisRoot
+            | Reason::NodeDecommissioned
+    )
 }

@@ -55,19 +55,13 @@ impl KeyStore {
         Ok(Arc::new(Keys { licensor: load(&names.licensor)?, server: load(&names.server)? }))
     }
 
-    /// Whether the files are there.
-    pub(crate) fn has(&self, names: &KeyNames) -> bool {
-        self.path(&names.licensor).exists() && self.path(&names.server).exists()
-    }
-
     /// Removes every key but those named.
-    pub(crate) fn keep_only(&self, names: &[&KeyNames]) {
+    pub(crate) fn keep_only(&self, names: &[KeyNames]) {
         let kept: Vec<PathBuf> =
             names.iter().flat_map(|names| [self.path(&names.licensor), self.path(&names.server)]).collect();
         let Ok(entries) = fs::read_dir(self.directory()) else { return };
         for entry in entries.flatten() {
             if !kept.contains(&entry.path()) {
-                // A key that stays behind does no harm; the next renewal tries again.
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -104,10 +98,11 @@ fn pem<'a>(certificates: impl Iterator<Item = &'a Vec<u8>>) -> String {
     pem::encode_many_config(&blocks, pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF))
 }
 
-fn unusable(error: &KeyError) -> Error {
-    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    Error::new(
-        Reason::StoreUnavailable,
-        format!("{error}{cause}; the credential in use is kept, see to the disk"),
-    )
+/// A key file that cannot be written or read; what and why goes to the log.
+pub(super) fn unusable(error: &KeyError) -> Error {
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    tracing::error!(%error, cause, "a key file cannot be used");
+    let message =
+        "a key file cannot be written or read, see the log of this service; the credential in use is kept";
+    Error::new(Reason::StoreUnavailable, message)
 }

@@ -24,7 +24,7 @@ use verifier::certificate::hex;
 
 use crate::{
     credential::{Credential, Issuance, Keys, instant_in},
-    ledger::{CredentialRecord, KeyNames, Ledger, PendingRecord},
+    ledger::{CredentialRecord, KeyNames, Ledger},
 };
 
 pub(crate) use automatic::Automatic;
@@ -111,9 +111,14 @@ impl Renewal {
         let former = self.current.borrow().clone();
         if let (Some(record), Some(credential)) = (&*turn, &former)
             && record.token == token_id
-            && self.clock.now() < credential.validity.not_after
         {
-            return Ok(Arc::clone(credential));
+            if self.clock.now() < credential.validity.not_after {
+                return Ok(Arc::clone(credential));
+            }
+            return Err(Error::new(
+                Reason::TokenAlreadyUsed,
+                "this server was enrolled with this very token, and its certificate has expired: renew it (`license-service renew`), or ask for a new token",
+            ));
         }
         // 1. Keys, on the disk before they are used.
         let (names, keys) = self.pending_keys(&format!("enroll/{token_id}"), None).await?;
@@ -168,13 +173,17 @@ impl Renewal {
     }
 
     /// Renews if `credential` is still the one in use: another may have been faster.
-    async fn renew_if_current(&self, credential: &Arc<Credential>) -> Result<()> {
-        let turn = self.turn.lock().await;
-        let current = self.current.borrow().clone();
-        if current.is_some_and(|current| Arc::ptr_eq(&current, credential)) {
-            self.renew_in_turn(turn, false).await?;
-        }
-        Ok(())
+    async fn renew_if_current(self: &Arc<Self>, credential: &Arc<Credential>) -> Result<()> {
+        let (this, credential) = (Arc::clone(self), Arc::clone(credential));
+        to_its_end(async move {
+            let turn = this.turn.lock().await;
+            let current = this.current.borrow().clone();
+            if current.is_some_and(|current| Arc::ptr_eq(&current, &credential)) {
+                this.renew_in_turn(turn, false).await?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     async fn renew_in_turn(
@@ -193,7 +202,7 @@ impl Renewal {
             Err(error) => {
                 self.metrics.renewals.failed(error.reason);
                 tracing::warn!(reason = %error.reason, %error, "renewal failed; the credential in use is kept");
-                let kept = self.ledger.renewal_failed(&former, error.reason.as_str(), &error.message).await;
+                let kept = self.ledger.renewal_failed(&former.holder(), error).await;
                 if let Err(error) = kept {
                     tracing::error!(%error, "that the renewal failed could not be kept as an event");
                 }
@@ -250,16 +259,20 @@ impl Renewal {
 
     /// The keys of an attempt that may have got through, or new ones.
     async fn pending_keys(&self, purpose: &str, licensor: Option<&str>) -> Result<(KeyNames, Arc<Keys>)> {
-        if let Some(pending) = self.ledger.pending().await?
-            && pending.purpose == purpose
-            && self.keys.has(&pending.keys)
-            && let Ok(keys) = self.keys.load(&pending.keys)
-        {
-            return Ok((pending.keys, keys));
+        if let Some(names) = self.ledger.pending(purpose).await? {
+            match self.keys.load(&names) {
+                Ok(keys) => return Ok((names, keys)),
+                // Only what is surely gone is replaced: a certificate may have been issued for these keys.
+                Err(error) if error.is_missing() => {}
+                Err(error) => return Err(key_store::unusable(&error)),
+            }
         }
         let names = self.keys.generate(licensor)?;
-        self.ledger.begin(&PendingRecord { purpose: purpose.to_owned(), keys: names.clone() }).await?;
-        let keys = self.keys.load(&names).map_err(|error| Error::internal("key", error))?;
+        if let Err(error) = self.ledger.begin(purpose, &names).await {
+            self.tidy_keys().await;
+            return Err(error.into());
+        }
+        let keys = self.keys.load(&names).map_err(|error| key_store::unusable(&error))?;
         Ok((names, keys))
     }
 
@@ -283,7 +296,8 @@ impl Renewal {
         };
         let former = self.current.borrow().clone();
         let now = self.clock.now();
-        self.ledger.adopt(&record, &credential, former.as_deref(), kind, now).await?;
+        let former = former.as_deref().map(Credential::holder);
+        self.ledger.adopt(&record, &credential.holder(), former.as_ref(), kind, now).await?;
         let credential = Arc::new(credential);
         self.current.send_replace(Some(Arc::clone(&credential)));
         self.metrics.set_not_after(credential.validity.not_after);
@@ -293,10 +307,17 @@ impl Renewal {
         if let Err(error) = self.keys.export(&credential.issuance) {
             tracing::warn!(%error, "the certificates in the data directory could not be written; a restart writes them");
         }
-        let former_keys = turn.replace(record).map(|record| record.keys);
-        let kept: Vec<&KeyNames> = turn.iter().map(|record| &record.keys).chain(&former_keys).collect();
-        self.keys.keep_only(&kept);
+        *turn = Some(record);
+        self.tidy_keys().await;
         Ok(credential)
+    }
+
+    /// Removes the keys that no record names.
+    async fn tidy_keys(&self) {
+        // A key that stays behind does no harm; the next renewal tries again.
+        if let Ok(named) = self.ledger.named_keys().await {
+            self.keys.keep_only(&named);
+        }
     }
 }
 

@@ -6,16 +6,20 @@ use hyper_util::rt::TokioIo;
 use licensor::{
     clock::{SharedClock, rfc3339},
     config::host_and_port,
-    error::{Error, Reason, Result},
+    error::{DOMAIN, Error, Reason, Result},
 };
 use proto::certification::v1::certification_service_client::CertificationServiceClient;
 use rustls::{CertificateError, ClientConfig, pki_types::ServerName};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::timeout,
+};
 use tokio_rustls::TlsConnector;
 use tonic::{
     Code, Status,
     transport::{Channel, Endpoint, Uri},
 };
+use tonic_types::StatusExt;
 
 /// Time for the connection with its handshake.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -38,10 +42,7 @@ pub(super) async fn connect(
     let (host, port) = host_and_port(address).map_err(unreachable)?;
     let name =
         ServerName::try_from(host.to_owned()).map_err(|_| unreachable("its name is no host name".into()))?;
-    let stream = timeout(CONNECT, TcpStream::connect((host, port)))
-        .await
-        .map_err(|_| unreachable("no answer in time; is a firewall between?".into()))?
-        .map_err(|error| unreachable(format!("{error}; is it running?")))?;
+    let stream = connect_tcp(host, port).await.map_err(unreachable)?;
     stream.set_nodelay(true).map_err(|error| unreachable(error.to_string()))?;
     let stream = timeout(CONNECT, TlsConnector::from(tls).connect(name, stream))
         .await
@@ -62,10 +63,26 @@ pub(super) async fn connect(
     Ok(CertificationServiceClient::new(channel))
 }
 
+/// Connects to the first of the host's addresses that answers.
+async fn connect_tcp(host: &str, port: u16) -> Result<TcpStream, String> {
+    let addresses =
+        lookup_host((host, port)).await.map_err(|error| format!("its name cannot be resolved ({error})"))?;
+    let mut problem = "its name has no address".to_owned();
+    for address in addresses {
+        match timeout(CONNECT, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => problem = format!("{error}; is it running?"),
+            Err(_) => problem = "no answer in time; is a firewall between?".to_owned(),
+        }
+    }
+    Err(problem)
+}
+
 /// What a root answered, or that it did not.
 pub(super) fn call_error(address: &str, status: Status) -> Error {
     let error = Error::from(status.clone());
-    if error.reason != Reason::Unspecified {
+    let of_this_product = status.get_error_details().error_info().is_some_and(|info| info.domain == DOMAIN);
+    if of_this_product {
         return error;
     }
     let what = match status.code() {

@@ -3,6 +3,7 @@
 //! Keys sort the way they are listed. Values are protobuf messages: what they mean is the ledgers' business.
 
 mod overlay;
+mod sled_directory;
 mod sled_store;
 
 use std::{fmt::Debug, sync::Arc, time::Duration};

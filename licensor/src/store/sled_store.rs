@@ -16,18 +16,13 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Batch, Pairs, Store, StoreError, log_key, log_position, overlay::Overlay};
+use super::{Batch, Pairs, Store, StoreError, log_key, log_position, overlay::Overlay, sled_directory};
 use crate::file;
 
 /// Batches that wait for the committer; past it callers wait in line.
 const QUEUE: usize = 1024;
 /// Batches that share one sync at most.
 const GROUP: usize = 512;
-
-/// The file and the key that say that the store has been in use; their content is the version of its format.
-const MARKER_FILE: &str = "format";
-const MARKER_KEY: &[u8] = b"\0format";
-const FORMAT: &[u8] = b"1\n";
 
 /// Octets that a value may have. sled moves large pages into files of their own, which it never syncs; sixteen values of
 /// this size make a page that stays in place.
@@ -73,7 +68,7 @@ impl SledStore {
     pub fn open(options: &SledOptions) -> Result<Self, StoreError> {
         let path = &options.directory;
         let unusable = |cause: String| StoreError::Directory { path: path.display().to_string(), cause };
-        file::create_directory(path, 0o700).map_err(|error| unusable(error.to_string()))?;
+        sled_directory::prepare(path).map_err(|error| unusable(error.to_string()))?;
         let config = sled::Config::new().path(path).cache_capacity(options.cache_bytes).flush_every_ms(None);
         // sled panics on some kinds of damage.
         let database = catch_unwind(AssertUnwindSafe(|| config.open()))
@@ -97,7 +92,7 @@ impl SledStore {
             Ok(data)
         };
         let data = sync().map_err(|error| unusable(error.to_string()))?;
-        mark(path, &database)?;
+        sled_directory::mark(path, &database)?;
         let shared = Arc::new(Shared { database, overlay: RwLock::default() });
         let (queue, requests) = mpsc::channel(QUEUE);
         let (failed, failure) = watch::channel(None);
@@ -177,33 +172,6 @@ impl Store for SledStore {
             .await
             .map_err(|_| self.failed("the committer has stopped"))?;
         answered.await.map_err(|_| self.failed("the committer has stopped"))?
-    }
-}
-
-/// Tells a store that has been in use from a new one: sled starts empty where it finds nothing that it can read.
-fn mark(path: &Path, database: &sled::Db) -> Result<(), StoreError> {
-    let name = || path.display().to_string();
-    let failed = |cause: String| StoreError::Directory { path: name(), cause };
-    let marker = path.join(MARKER_FILE);
-    let used = database.get(MARKER_KEY).map_err(|error| failed(error.to_string()))?;
-    match (marker.exists(), used) {
-        (true, Some(version)) if version == FORMAT => Ok(()),
-        (true, Some(_)) => Err(StoreError::Directory {
-            path: name(),
-            cause: "another release wrote it in a format that this one does not read: start that release"
-                .into(),
-        }),
-        (true, None) => {
-            Err(StoreError::Damaged { path: name(), cause: "its records are gone or unreadable".into() })
-        }
-        (false, _) => {
-            database.insert(MARKER_KEY, FORMAT).map_err(|error| failed(error.to_string()))?;
-            database.flush().map_err(|error| failed(error.to_string()))?;
-            File::open(path.join("db"))
-                .and_then(|data| data.sync_all())
-                .and_then(|()| file::write_durably(&marker, FORMAT, file::PRIVATE))
-                .map_err(|error| failed(error.to_string()))
-        }
     }
 }
 

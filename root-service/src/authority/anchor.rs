@@ -36,6 +36,9 @@ pub(crate) enum InitError {
     /// A file cannot be read or written.
     #[error("{}", .0.display())]
     File(PathBuf, #[source] io::Error),
+    /// The passphrase cannot be read.
+    #[error("passphrase file {}", .0.display())]
+    Passphrase(PathBuf, #[source] io::Error),
     /// The key file cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -123,7 +126,7 @@ impl AuthorityFiles {
 /// The passphrase without the line's end.
 fn passphrase(config: &Config) -> Result<Option<Zeroizing<Vec<u8>>>, InitError> {
     let Some(path) = &config.authority.passphrase_file else { return Ok(None) };
-    let failed = |error| InitError::File(path.clone(), error);
+    let failed = |error| InitError::Passphrase(path.clone(), error);
     let mut passphrase = Zeroizing::new(file::read_private(path).map_err(failed)?);
     while passphrase.last().is_some_and(|octet| matches!(octet, b'\n' | b'\r')) {
         passphrase.pop();

@@ -92,6 +92,7 @@ fn a_certificate_of_one_minute_has_its_warnings_in_its_last_seconds() {
     let root = Root::started(RootOptions {
         tables: format!("{CHECK_OFTEN}[certificate]\nvalidity = \"1m\"\n"),
         environment: clock.environment(),
+        ..RootOptions::default()
     });
     let options = NodeOptions { tables: BY_HAND.into(), environment: clock.environment() };
     let node = Node::started(&root, "berlin-1", options);

@@ -34,6 +34,7 @@ impl Pair {
         let root = Root::started(RootOptions {
             tables: format!("{CHECK_OFTEN}{tables}"),
             environment: clock.environment(),
+            ..RootOptions::default()
         });
         let options = NodeOptions { tables: BY_HAND.into(), environment: clock.environment() };
         let node = Node::started(&root, "berlin-1", options);

@@ -48,6 +48,7 @@ fn in_time_that_runs_a_hundred_times_as_fast_a_node_renews_by_itself_for_several
     let root = Root::started(RootOptions {
         tables: "[certificate]\nvalidity = \"10m\"\n".into(),
         environment: time.environment.clone(),
+        ..RootOptions::default()
     });
     let options = NodeOptions { tables: String::new(), environment: time.environment.clone() };
     let mut node = Node::started(&root, "berlin-1", options);
