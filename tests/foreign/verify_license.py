@@ -23,7 +23,7 @@ from joserfc.jwk import ECKey
 
 ALGORITHM = "ES256"
 TYPE = "license+jwt"
-LICENSOR_PURPOSE = x509.ObjectIdentifier("2.25.1803912555.1")
+LICENSOR_PURPOSE = x509.ObjectIdentifier("2.25.104752958.1")
 LEEWAY = 60
 
 

@@ -5,7 +5,10 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::Once,
+    sync::{
+        Once,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -31,9 +34,20 @@ fn binary(name: &str) -> PathBuf {
     folder.join(name)
 }
 
-/// A port that nobody listens on.
+/// A port that nobody listens on. None is given out twice, nor one that the kernel gives to outgoing connections: between
+/// this call and the service's start nobody else takes it.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 22_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Test runs at the same time begin at different places.
+        let place = std::process::id().wrapping_mul(479).wrapping_add(GIVEN.fetch_add(1, Ordering::SeqCst));
+        let port = u16::try_from(FIRST + place % COUNT).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Waits until `look` finds something. There is no time limit: a test that hangs says at what with this line.
