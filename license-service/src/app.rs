@@ -26,7 +26,6 @@ use proto::{
     },
 };
 use tokio::sync::watch;
-use tokio_stream::wrappers::UnixListenerStream;
 use tonic_health::pb::health_server::HealthServer;
 
 use crate::{
@@ -112,13 +111,21 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         status_service_server::SERVICE_NAME,
         event_service_server::SERVICE_NAME,
     ])?;
+    let largest = config.limits.message_bytes;
     let licensing = LicensingServiceServer::new(LicensingRpc { licensing: core.licensing.clone() })
-        .max_decoding_message_size(config.limits.message_bytes);
+        .max_decoding_message_size(largest);
     let public = grpc_server(&config.limits, &core.metrics, &clock)
         .add_service(licensing)
-        .add_service(StatusServiceServer::new(status(&config, &core, &clock)))
-        .add_service(EventServiceServer::new(events(&config, &core, &shutdown)))
-        .add_service(HealthServer::new(health(&core, ticks.clone(), shutdown.clone())))
+        .add_service(
+            StatusServiceServer::new(status(&config, &core, &clock)).max_decoding_message_size(largest),
+        )
+        .add_service(
+            EventServiceServer::new(events(&config, &core, &shutdown)).max_decoding_message_size(largest),
+        )
+        .add_service(
+            HealthServer::new(health(&core, ticks.clone(), shutdown.clone()))
+                .max_decoding_message_size(largest),
+        )
         .add_service(reflection_v1)
         .add_service(reflection_v1alpha);
     let incoming = acceptor.accept(listener, shutdown.clone());
@@ -187,9 +194,9 @@ fn serve_admin(
         event_service_server::SERVICE_NAME,
     ])?;
     let server = server.add_service(reflection_v1).add_service(reflection_v1alpha);
-    Ok(async move {
-        Ok(server.serve_with_incoming_shutdown(UnixListenerStream::new(listener), shutdown.wait()).await?)
-    })
+    Ok(
+        async move { Ok(server.serve_with_incoming_shutdown(admin::incoming(listener), shutdown.wait()).await?) },
+    )
 }
 
 fn events(config: &Config, core: &Core, shutdown: &Shutdown) -> EventRpc {

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{Stream, stream};
 use hyper_util::rt::TokioIo;
 use tokio::net::{UnixListener, UnixStream};
 use tonic::{
@@ -18,6 +19,7 @@ use tonic::{
 use crate::{
     config::Admin,
     error::{Error, Reason, Result},
+    serve::pause_accepting,
 };
 
 /// Who may use the socket: root, the user that the service runs as, and those of `admin.uids`.
@@ -100,6 +102,18 @@ pub fn remove(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// The connections to the socket. Out of file descriptors, say, a moment passes before the next attempt.
+pub fn incoming(listener: UnixListener) -> impl Stream<Item = io::Result<UnixStream>> {
+    stream::unfold(listener, |listener| async move {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => return Some((Ok(stream), listener)),
+                Err(_) => pause_accepting().await,
+            }
+        }
+    })
 }
 
 /// Connects to the service behind the socket.

@@ -161,10 +161,15 @@ pub async fn accept(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
         Ok(accepted) => Some(accepted),
         Err(error) => {
             tracing::warn!(%error, "a connection could not be accepted");
-            let _ = tokio::time::timeout(Duration::from_millis(100), std::future::pending::<()>()).await;
+            pause_accepting().await;
             None
         }
     }
+}
+
+/// Waits before the next attempt to accept a connection.
+pub(crate) async fn pause_accepting() {
+    let _ = tokio::time::timeout(Duration::from_millis(100), std::future::pending::<()>()).await;
 }
 
 /// What a client says first (RFC 9113 §3.4).

@@ -69,6 +69,11 @@ impl Outcomes {
         self.count(reason.as_str());
     }
 
+    /// Shows that there was no success yet.
+    fn begin(&self) {
+        drop(self.0.get_or_create(&ResultLabels { result: "ok" }));
+    }
+
     fn count(&self, result: &'static str) {
         self.0.get_or_create(&ResultLabels { result }).inc();
     }
@@ -133,6 +138,8 @@ impl Metrics {
         );
         registry.register("renewals", "Renewals by outcome", metrics.renewals.0.clone());
         registry.register("enrollments", "Enrolments by outcome", metrics.enrollments.0.clone());
+        metrics.renewals.begin();
+        metrics.enrollments.begin();
         // Every kind is there from the start: an alert on an increase sees the first one, too.
         for kind in EventKind::ALL {
             drop(metrics.events.get_or_create(&EventLabels { id: kind.id(), name: kind.name() }));

@@ -26,7 +26,6 @@ use proto::{
     event::v1::event_service_server::{self, EventServiceServer},
 };
 use tokio::sync::watch;
-use tokio_stream::wrappers::UnixListenerStream;
 use tonic_health::pb::health_server::HealthServer;
 
 use crate::{
@@ -107,13 +106,14 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         &config.limits,
         shutdown.clone(),
     );
+    let largest = config.limits.message_bytes;
     let public = grpc_server(&config.limits, &core.metrics, &clock)
+        .add_service(CertificationServiceServer::new(certification).max_decoding_message_size(largest))
+        .add_service(EventServiceServer::new(events).max_decoding_message_size(largest))
         .add_service(
-            CertificationServiceServer::new(certification)
-                .max_decoding_message_size(config.limits.message_bytes),
+            HealthServer::new(health(&core, ticks.clone(), shutdown.clone()))
+                .max_decoding_message_size(largest),
         )
-        .add_service(EventServiceServer::new(events))
-        .add_service(HealthServer::new(health(&core, ticks.clone(), shutdown.clone())))
         .add_service(reflection_v1)
         .add_service(reflection_v1alpha);
     let incoming = acceptor.accept(listener, shutdown.clone());
@@ -156,9 +156,9 @@ fn serve_admin(
     let (reflection_v1, reflection_v1alpha) =
         reflection(&[certification_admin_service_server::SERVICE_NAME, event_service_server::SERVICE_NAME])?;
     let server = server.add_service(reflection_v1).add_service(reflection_v1alpha);
-    Ok(async move {
-        Ok(server.serve_with_incoming_shutdown(UnixListenerStream::new(listener), shutdown.wait()).await?)
-    })
+    Ok(
+        async move { Ok(server.serve_with_incoming_shutdown(admin::incoming(listener), shutdown.wait()).await?) },
+    )
 }
 
 fn health(core: &Core, ticks: watch::Receiver<u64>, shutdown: Shutdown) -> HealthRpc {

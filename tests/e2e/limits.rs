@@ -189,7 +189,8 @@ fn a_call_past_the_bound_is_turned_away_until_another_ends() {
         call.finish(GetTrustBundleRequest {}).unwrap();
     }
     trust_bundle(&line.channel).unwrap();
-    assert!(root.metric("licensor_calls_refused_total").is_some_and(|calls| calls >= 1.0));
+    let refused = "licensor_request_duration_seconds_count{method=\"any\",code=\"resource_exhausted\"}";
+    assert!(root.metric(refused).is_some_and(|calls| calls >= 1.0));
 }
 
 #[test]
@@ -198,7 +199,7 @@ fn a_call_whose_message_never_comes_does_not_keep_its_place() {
     let line = line(&root);
     let call = Pending::<EnrollRequest, EnrollResponse>::begin(&line.channel, ENROLL);
     let status = call.outcome().unwrap_err();
-    assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+    assert_eq!((status.code(), status.message()), (Code::Cancelled, "Timeout expired"));
     trust_bundle(&line.channel).unwrap();
     assert_eq!(line.opened(), 1);
 }
@@ -220,16 +221,23 @@ fn a_watcher_past_the_bound_is_turned_away_until_another_goes() {
 }
 
 #[test]
-fn a_connection_that_has_reached_its_age_ends_and_the_client_goes_on() {
+fn a_connection_that_has_reached_its_age_ends_in_good_order_and_the_client_goes_on() {
     let root = root("connection_age = \"300ms\"");
     let line = line(&root);
-    let mut calls = 0_u32;
-    wait_for("three connections", || {
-        trust_bundle(&line.channel).unwrap();
-        calls += 1;
-        (line.opened() >= 3).then_some(())
+    for connections in 1..4 {
+        assert!(line.opened() >= connections);
+        let begun = Pending::<_, GetTrustBundleResponse>::begin(&line.channel, GET_TRUST_BUNDLE);
+        let opened = line.opened();
+        wait_for("the next connection", || {
+            // A call that crosses the end on its way has not been answered, and is made again.
+            trust_bundle(&line.channel).or_else(|_| trust_bundle(&line.channel)).unwrap();
+            (line.opened() > opened).then_some(())
+        });
+        begun.finish(GetTrustBundleRequest {}).unwrap();
+    }
+    wait_for("the old connections to end", || {
+        root.metric("licensor_connections").is_some_and(|open| open <= 1.0).then_some(())
     });
-    assert!(calls > 3);
 }
 
 #[test]

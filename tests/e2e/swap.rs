@@ -1,7 +1,6 @@
 //! A new credential is swapped in under open connections: none is dropped, and no call fails.
 
 use std::{
-    fs,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -11,7 +10,7 @@ use std::{
 
 use licensor::clock::{Clock, ManualClock, SystemClock};
 use licensor_tests::{
-    Line, Node, NodeOptions, Root, RootOptions, admin, block_on, certificates, faketime_library, spawn,
+    DAY, FakeClock, Line, Node, NodeOptions, Root, RootOptions, admin, block_on, certificates, spawn,
     wait_for,
 };
 use proto::{
@@ -23,8 +22,6 @@ use proto::{
     },
 };
 use tonic::{Status, transport::Channel};
-
-const DAY: Duration = Duration::from_secs(86_400);
 
 fn serial(channel: &Channel) -> Result<String, Status> {
     let mut client = StatusServiceClient::new(channel.clone());
@@ -93,20 +90,10 @@ fn no_call_fails_while_the_node_renews_fifty_times() {
 
 #[test]
 fn the_root_replaces_its_server_certificate_under_open_connections() {
-    let folder = tempfile::tempdir().unwrap();
-    let offset = folder.path().join("offset");
-    fs::write(&offset, "+0").unwrap();
-    let library = faketime_library();
-    let faketime = [
-        ("LD_PRELOAD", library.to_str().unwrap()),
-        ("FAKETIME_TIMESTAMP_FILE", offset.to_str().unwrap()),
-        ("FAKETIME_NO_CACHE", "1"),
-        // Timers and timeouts go on as they are.
-        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-    ];
+    let mut fake = FakeClock::new();
     let root = Root::started(RootOptions {
         tables: "[expiry]\ncheck_interval = \"100ms\"\n".into(),
-        environment: faketime.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        environment: fake.environment(),
         ..RootOptions::default()
     });
     let anchor = root.data("trust-anchor.pem");
@@ -115,14 +102,14 @@ fn the_root_replaces_its_server_certificate_under_open_connections() {
     let mut client = CertificationServiceClient::new(line.channel.clone());
     block_on(client.get_trust_bundle(GetTrustBundleRequest {})).unwrap();
     // Two thirds of its life, a licensor certificate's year and 90 days, are over.
-    fs::write(&offset, "+310d").unwrap();
-    clock.advance(310 * DAY);
+    fake.advance(310 * DAY);
+    clock.advance(Duration::from_secs(310 * DAY.unsigned_abs()));
     let newest = wait_for("the root's new server certificate", || {
         let shown = Line::open_at(&root, &anchor, clock.clone()).server_certificate();
         (shown != line.server_certificate()).then_some(shown)
     });
     let valid = verifier::Certificate::parse(&newest).unwrap();
-    assert!(valid.issued_at() > licensor::clock::unix_seconds(clock.now() - DAY));
+    assert!(valid.issued_at() > licensor::clock::unix_seconds(clock.now()) - DAY);
     block_on(client.get_trust_bundle(GetTrustBundleRequest {})).unwrap();
     assert_eq!(line.opened(), 1, "the connection was dropped");
 }

@@ -19,9 +19,6 @@ use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint, Uri};
 use verifier::Certificate;
 
-/// What a client of a root talks through.
-pub type RootClient = CertificationServiceClient<Channel>;
-
 /// Why a client did not get what it asked for.
 #[derive(Debug, Clone)]
 pub enum Failed {
@@ -112,7 +109,8 @@ impl Identity {
         let key = Arc::clone(self.next.get_or_insert_with(new_key));
         let request =
             RenewRequest { licensor_csr: key.certificate_request().unwrap(), server_csr: Vec::new() };
-        let answer = self.connect().await?.renew(request).await.map_err(said)?;
+        let mut client = CertificationServiceClient::new(self.channel().await?);
+        let answer = client.renew(request).await.map_err(said)?;
         self.certificate = answer.into_inner().licensor_certificate;
         self.serial = serial(&self.certificate);
         self.key = key;
@@ -123,11 +121,11 @@ impl Identity {
     /// A connection that shows the certificate in use.
     ///
     /// # Errors
-    /// What broke.
-    pub async fn connect(&self) -> Result<RootClient, Failed> {
+    /// [`Failed::Broken`].
+    pub async fn channel(&self) -> Result<Channel, Failed> {
         let own = certified_key(std::slice::from_ref(&self.certificate), &self.key).unwrap();
         let tls = client_config(&self.anchors, Some(Arc::new(Single(own))), SystemClock::shared()).unwrap();
-        Ok(CertificationServiceClient::new(connect(&self.address, tls).await?))
+        connect(&self.address, tls).await
     }
 }
 

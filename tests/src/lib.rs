@@ -22,7 +22,7 @@ pub use client::{Line, Pending, admin, block_on, certificate_request, certificat
 pub use command::{Ran, run, run_with_input};
 pub use fake_clock::{DAY, FakeClock, instant};
 pub use foreign::{ENROLL, ForeignNode, Grpc, RENEW, Refusal, Workshop, answer, decoded, encoded};
-pub use identity::{Enrolling, Failed, Identity, RootClient, connect};
+pub use identity::{Enrolling, Failed, Identity, connect};
 pub use load::Load;
 pub use proxy::{Answers, Proxy};
 pub use random::Random;

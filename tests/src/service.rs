@@ -5,7 +5,10 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::Once,
+    sync::{
+        Once,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -31,9 +34,20 @@ fn binary(name: &str) -> PathBuf {
     folder.join(name)
 }
 
-/// A port that nobody listens on.
+/// A port that nobody listens on. None is given out twice, nor one that the kernel gives to outgoing connections: between
+/// this call and the service's start nobody else takes it.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 22_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Test runs at the same time begin at different places.
+        let place = std::process::id().wrapping_mul(479).wrapping_add(GIVEN.fetch_add(1, Ordering::SeqCst));
+        let port = u16::try_from(FIRST + place % COUNT).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Waits until `look` finds something. There is no time limit: a test that hangs says at what with this line.
@@ -60,6 +74,8 @@ pub struct Service {
     config: PathBuf,
     child: Option<Child>,
     environment: Vec<(String, String)>,
+    /// A command that runs `serve` as its own end, if it is not run as it is.
+    through: Vec<String>,
     /// TLS port.
     pub port: u16,
     /// Plain HTTP port for operations.
@@ -76,7 +92,7 @@ impl Service {
             .replace("{port}", &port.to_string())
             .replace("{ops_port}", &ops_port.to_string());
         fs::write(&path, text).unwrap();
-        Self { name, folder, config: path, child: None, environment, port, ops_port }
+        Self { name, folder, config: path, child: None, environment, through: Vec::new(), port, ops_port }
     }
 
     /// The folder of this service; `data` in it is the data directory.
@@ -98,6 +114,11 @@ impl Service {
     pub fn set(&mut self, name: &str, value: &str) {
         self.environment.retain(|(known, _)| known != name);
         self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Runs `serve` through this command, which takes the rest as its arguments and ends in it.
+    pub fn serve_through(&mut self, command: &[&str]) {
+        self.through = command.iter().map(|&word| word.to_owned()).collect();
     }
 
     /// Takes a variable away again.
@@ -146,8 +167,14 @@ impl Service {
         assert!(self.child.is_none(), "it runs already");
         let log =
             fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("log")).unwrap();
-        let child =
-            self.command(&["serve"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let mut serve = self.command(&["serve"]);
+        if let [program, arguments @ ..] = &self.through[..] {
+            let mut through = Command::new(program);
+            through.args(arguments).arg(serve.get_program()).args(serve.get_args());
+            through.envs(self.environment.iter().map(|(name, value)| (name, value)));
+            serve = through;
+        }
+        let child = serve.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         self.child = Some(child);
     }
 

@@ -4,6 +4,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use licensor::{
@@ -102,7 +103,12 @@ fn pem<'a>(certificates: impl Iterator<Item = &'a Vec<u8>>) -> String {
 pub(super) fn unusable(error: &KeyError) -> Error {
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     tracing::error!(%error, cause, "a key file cannot be used");
-    let message =
-        "a key file cannot be written or read, see the log of this service; the credential in use is kept";
-    Error::new(Reason::StoreUnavailable, message)
+    let full = matches!(error, KeyError::File { source, .. } if source.kind() == io::ErrorKind::StorageFull);
+    let (reason, problem) = if full {
+        (Reason::DiskFull, "the disk of the key files is full, make room there")
+    } else {
+        (Reason::StoreUnavailable, "a key file cannot be written or read, see the log of this service")
+    };
+    let error = Error::new(reason, format!("{problem}; the credential in use is kept"));
+    if full { error.retry_after(Duration::from_secs(30)) } else { error }
 }

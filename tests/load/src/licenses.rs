@@ -1,0 +1,70 @@
+//! What is measured at a licensing server.
+
+use std::{fs, path::Path};
+
+use anyhow::Result;
+use futures_util::future::try_join_all;
+use licensor::{clock::SharedClock, tls::client_config};
+use proto::licensing::v1::{AcquireLicenseRequest, licensing_service_client::LicensingServiceClient};
+use tonic::transport::Channel;
+
+use crate::{
+    Arguments, connection, fleet,
+    measure::measure,
+    report::{Kind, Report},
+    service::{Root, Service, command, free_port, run},
+};
+
+/// Licences in flight at once.
+const IN_FLIGHT: usize = 64;
+/// Licences in a round.
+const LICENSES: usize = 6400;
+
+/// Enrols a licensing server, and acquires licences from it on a connection each.
+pub(crate) async fn acquire_all(
+    arguments: &Arguments,
+    directory: &Path,
+    root: &Root,
+    clock: &SharedClock,
+    report: &mut Report,
+) -> Result<()> {
+    let config = directory.join("license.toml");
+    let address = free_port()?;
+    let text = format!(
+        "data_dir = {:?}\nlisten = \"{address}\"\nops_listen = \"{}\"\n\
+         [[licensing.modules]]\nvendor = \"Example\"\nname = \"editor\"\nfeatures = [\"export\"]\n",
+        directory.join("node"),
+        free_port()?
+    );
+    fs::write(&config, text)?;
+    let token = fleet::create_token(fleet::administration(root).await?, "licences").await?;
+    let mut enroll = command("license-service", &config, report.pinned)?;
+    enroll.args(["enroll", "--token", "-"]);
+    run(enroll, &token)?;
+    let serve = command("license-service", &config, report.pinned)?;
+    let process = Service::start(serve, &config.with_extension("log"), address, clock).await?;
+    eprintln!("process {} of license-service", process.id());
+
+    let tls = client_config(&fleet::anchors(root)?, None, clock.clone())?;
+    let channels = try_join_all((0..IN_FLIGHT).map(|_| connection::open(address, tls.clone()))).await?;
+    for round in 0..=arguments.rounds {
+        let calls = channels.iter().cycle().take(LICENSES).enumerate();
+        let calls = calls.map(|(number, channel)| acquire(channel.clone(), number));
+        let (sample, _) = measure(&process, clock, IN_FLIGHT, calls).await?;
+        // The first round fills the caches.
+        if round > 0 {
+            report.add(Kind::License, IN_FLIGHT, sample);
+        }
+    }
+    process.stop()
+}
+
+async fn acquire(channel: Channel, number: usize) -> Result<()> {
+    let request = AcquireLicenseRequest {
+        vendor: "Example".to_owned(),
+        module: "editor".to_owned(),
+        subject: format!("user-{number}"),
+    };
+    LicensingServiceClient::new(channel).acquire_license(request).await?;
+    Ok(())
+}

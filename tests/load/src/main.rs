@@ -1,0 +1,139 @@
+//! Load generator: starts the release binaries of both services as processes of their own, measures them over real
+//! TLS and a real disk, and prints Markdown tables for the README.
+//!
+//! A certificate that was renewed is superseded, and a caller is known by the certificate of its connection: so a
+//! connection renews once. Every round opens a connection for each node before the clock starts.
+
+mod connection;
+mod crypto;
+mod fleet;
+mod licenses;
+mod machine;
+mod measure;
+mod report;
+mod rounds;
+mod service;
+
+use std::{path::Path, process::ExitCode};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use licensor::clock::{SharedClock, SystemClock};
+
+use crate::{crypto::Crypto, machine::Machine, report::Report, rounds::Rounds, service::Service};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The service runs on this core,
+const SERVICE_CORE: usize = 0;
+/// and the load generator on this one.
+const LOAD_CORE: usize = 1;
+
+/// Measures the release binaries beside this one, and prints Markdown tables.
+#[derive(Debug, Parser)]
+#[command(after_help = "Example:\n  cargo build --release && cargo run --release -p load")]
+struct Arguments {
+    /// Rounds of each measurement; medians are printed
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Licensing servers that are enrolled: each renews once a round
+    #[arg(long, default_value_t = 640)]
+    nodes: usize,
+    /// Connections that are opened to see what an idle one costs
+    #[arg(long, default_value_t = 2000)]
+    idle: usize,
+    /// Calls in flight at once
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
+    in_flight: Vec<usize>,
+    /// Measure only this
+    #[arg(long, value_enum)]
+    only: Option<Only>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Only {
+    /// Renewals on open connections
+    Open,
+    /// Renewals on a fresh connection each
+    Fresh,
+    /// Licences
+    Licenses,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    licensor::process::prepare();
+    let binaries = service::binaries()?;
+    let target = binaries.parent().unwrap_or(Path::new("."));
+    let directory =
+        tempfile::Builder::new().prefix("load-").tempdir_in(target).context("temporary directory")?;
+    let clock = SystemClock::shared();
+    let pinned = machine::pin(SERVICE_CORE);
+    let mut crypto = Crypto::default();
+    crypto.measure()?;
+    // The runtime stays on this thread, which `pin` moves.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if pinned {
+        machine::pin(LOAD_CORE);
+    }
+    let machine = Machine::describe(directory.path(), &clock, pinned)?;
+    let mut report = Report::new(machine, pinned);
+    runtime.block_on(measure_all(arguments, directory.path(), &clock, &mut crypto, &mut report))?;
+    report.crypto = crypto;
+    report.print();
+    Ok(())
+}
+
+async fn measure_all(
+    arguments: &Arguments,
+    directory: &Path,
+    clock: &SharedClock,
+    crypto: &mut Crypto,
+    report: &mut Report,
+) -> Result<()> {
+    let wanted = |what| arguments.only.is_none_or(|only| only == what);
+    let root = service::Root::init(directory, report.pinned)?;
+    let process = root.start(clock).await?;
+    eprintln!("enrolling {} nodes", arguments.nodes);
+    let mut fleet = fleet::Fleet::enroll(&root, arguments.nodes).await?;
+    process.stop()?;
+
+    // A fresh process: memory that an earlier load left behind would be taken for free.
+    let process = root.start(clock).await?;
+    eprintln!("process {} of root-service", process.id());
+    if arguments.only.is_none() {
+        report.idle_connection_bytes = Some(rounds::idle(&process, &fleet, clock, arguments.idle).await?);
+    }
+    let mut rounds = Rounds { process: &process, clock, fleet: &mut fleet };
+    for round in 1..=arguments.rounds {
+        eprintln!("round {round} of {}", arguments.rounds);
+        for &in_flight in &arguments.in_flight {
+            if wanted(Only::Open) {
+                rounds.open_connections(in_flight, report).await?;
+            }
+            if wanted(Only::Fresh) {
+                rounds.fresh_connections(in_flight, report).await?;
+            }
+        }
+        if report.pinned {
+            machine::pin(SERVICE_CORE);
+            crypto.measure()?;
+            machine::pin(LOAD_CORE);
+        }
+    }
+    if wanted(Only::Licenses) {
+        eprintln!("licences");
+        licenses::acquire_all(arguments, directory, &root, clock, report).await?;
+    }
+    Service::stop(process)
+}
