@@ -1,6 +1,9 @@
 //! The ledger of a licensing server: its credential, what it raised, what it issued. The only user of the store.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
 
 use licensor::{
     clock::{from_unix_seconds, unix_seconds},
@@ -123,11 +126,13 @@ pub(crate) struct Ledger {
     store: SharedStore,
     events: Arc<EventLog>,
     expiry: Expiry,
+    /// Why the latest attempt to renew failed, if the store could not take that up: on a full disk, say.
+    unkept_problem: Mutex<Option<String>>,
 }
 
 impl Ledger {
     pub(crate) fn new(store: SharedStore, events: Arc<EventLog>, expiry: Expiry) -> Self {
-        Self { store, events, expiry }
+        Self { store, events, expiry, unkept_problem: Mutex::default() }
     }
 
     pub(crate) fn events(&self) -> &Arc<EventLog> {
@@ -154,8 +159,21 @@ impl Ledger {
         Ok(names)
     }
 
+    /// How renewals have gone, with the latest failure even if it could not be kept.
     pub(crate) async fn renewal(&self) -> Result<RenewalRecord, StoreError> {
+        let mut record = self.kept_renewal().await?;
+        if let Some(problem) = &*self.unkept_problem() {
+            record.error.clone_from(problem);
+        }
+        Ok(record)
+    }
+
+    async fn kept_renewal(&self) -> Result<RenewalRecord, StoreError> {
         Ok(self.read(RENEWAL).await?.unwrap_or_default())
+    }
+
+    fn unkept_problem(&self) -> MutexGuard<'_, Option<String>> {
+        self.unkept_problem.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps the names of keys before anything is asked for with them.
@@ -182,7 +200,7 @@ impl Ledger {
         for (key, _) in self.store.scan(&renewals, &renewals, 1000).await? {
             batch.delete(key);
         }
-        let mut renewal = self.renewal().await?;
+        let mut renewal = self.kept_renewal().await?;
         if !renewal.topic.is_empty() {
             self.events.end(&mut batch, &renewal.topic);
         }
@@ -197,12 +215,14 @@ impl Ledger {
             self.events.end(&mut batch, &expiry_topic(former.serial));
         }
         let event = Event::new(kind).about(holder.serial, holder.node).until(holder.validity.not_after);
-        self.events.commit(batch, vec![event]).await
+        self.events.commit(batch, vec![event]).await?;
+        *self.unkept_problem() = None;
+        Ok(())
     }
 
     /// Keeps why an attempt to renew failed. Of failures in a row that have the same reason, the first is an event.
     pub(crate) async fn renewal_failed(&self, holder: &Holder<'_>, error: &Error) -> Result<(), StoreError> {
-        let former = self.renewal().await?;
+        let former = self.kept_renewal().await?;
         let mut batch = Batch::new();
         let reason = error.reason.as_str();
         let problem: String = error.message.chars().take(1000).collect();
@@ -217,11 +237,13 @@ impl Ledger {
             let event = Event::new(EventKind::RenewalFailed)
                 .about(holder.serial, holder.node)
                 .argument("reason", reason)
-                .argument("problem", problem);
+                .argument("problem", &problem);
             events.push(event.active_for(record.topic.clone()));
         }
         batch.put(RENEWAL, record.encode_to_vec());
-        self.events.commit(batch, events).await
+        let kept = self.events.commit(batch, events).await;
+        *self.unkept_problem() = kept.is_err().then_some(problem);
+        kept
     }
 
     /// Raises the warning that is due for the certificate at `now`, if it was not raised yet and the certificate is still

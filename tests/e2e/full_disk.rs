@@ -71,12 +71,15 @@ fn a_node_whose_disk_is_full_says_so_goes_on_with_what_it_has_and_recovers_by_it
         let keys = format!("/proc/{}/root{}", node.pid(), node.data("keys").display());
         assert!(fs::read_dir(keys).unwrap().count() <= 4, "each attempt fills the disk further");
         assert_eq!(node.serial(), serial);
+        let problem = node.status()["last_renewal_error"].clone();
+        assert!(problem.as_str().unwrap().contains("make room"), "{problem}");
         assert_eq!((node.status()["enabled"].as_bool(), health(&node).as_str()), (Some(true), "SERVING"));
         filler.free();
         acquire(&node).ok();
         let renewed = node.json(&["renew"]);
         assert_eq!(node.serial(), renewed["serial"]);
         assert_ne!(renewed["serial"], serial);
+        assert!(node.status()["last_renewal_error"].is_null());
         // Whatever the failed attempts reached, the root has issued once.
         assert_eq!(root.json(&["certificates", "list"]).as_array().unwrap().len(), issued + 1);
     }
