@@ -1,15 +1,11 @@
 //! Watches the clock: raises events 16, 17 and 18, says when the service is disabled and enabled, and lets the TLS port
 //! serve the newest certificate.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::SystemTime};
 
 use licensor::{
     clock::{JumpDetector, SharedClock},
     config::Expiry,
-    event::{Event, EventKind},
     expiry::Warnings,
     serve::Shutdown,
     store::StoreError,
@@ -22,9 +18,6 @@ use crate::{
     ledger::Ledger,
     renewal::CredentialWatch,
 };
-
-/// The difference between expected and actual time from which on the clock is said to have jumped.
-const JUMP: Duration = Duration::from_secs(120);
 
 /// Everything that depends on the time of day and not on a call.
 pub(crate) struct ExpiryWatch {
@@ -41,10 +34,7 @@ pub(crate) struct ExpiryWatch {
 impl ExpiryWatch {
     /// Works until `shutdown`.
     pub(crate) async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
-        tokio::select! {
-            () = self.watch() => {}
-            () = shutdown.wait() => {}
-        }
+        shutdown.cut(self.watch()).await;
         Ok(())
     }
 
@@ -64,12 +54,7 @@ impl ExpiryWatch {
                 () = self.clock.wait_until(deadline, self.expiry.check_interval.0) => {}
                 changed = self.credential.changed() => if changed.is_err() { return },
             }
-            if let Some(seconds) = jumps.look(&self.clock, JUMP) {
-                let event = Event::new(EventKind::ClockJumped).argument("seconds", seconds.to_string());
-                if let Err(error) = self.ledger.events().raise(event).await {
-                    tracing::error!(%error, seconds, "the clock jumped, and the event could not be kept");
-                }
-            }
+            self.ledger.events().note_jump(jumps.look(&self.clock)).await;
         }
     }
 

@@ -123,6 +123,9 @@ impl TimeProvider for TlsTime {
     }
 }
 
+/// The difference between expected and actual time from which on a clock is said to have jumped.
+const TOLERANCE: Duration = Duration::from_secs(120);
+
 /// Notices that the wall clock jumped. Each look begins where the last one ended, so that no jump falls in between.
 #[derive(Debug)]
 pub struct JumpDetector {
@@ -138,8 +141,8 @@ impl JumpDetector {
     }
 
     /// By how many seconds `clock` is ahead of what the last look led to expect (behind: negative), if it is by
-    /// `tolerance` or more. A machine that was suspended looks the same.
-    pub fn look(&mut self, clock: &SharedClock, tolerance: Duration) -> Option<i64> {
+    /// two minutes or more. A machine that was suspended looks the same.
+    pub fn look(&mut self, clock: &SharedClock) -> Option<i64> {
         let next = Self::new(clock);
         let expected = self.wall + next.steady.saturating_sub(self.steady);
         *self = next;
@@ -147,7 +150,7 @@ impl JumpDetector {
             Ok(by) => (1, by),
             Err(behind) => (-1, behind.duration()),
         };
-        (by >= tolerance).then(|| sign * i64::try_from(by.as_secs()).unwrap_or(i64::MAX))
+        (by >= TOLERANCE).then(|| sign * i64::try_from(by.as_secs()).unwrap_or(i64::MAX))
     }
 }
 
@@ -213,15 +216,14 @@ mod tests {
     fn a_jump_is_noticed_once_whenever_it_came() {
         let jumpy = Arc::new(Jumpy(Mutex::new(UNIX_EPOCH + Duration::from_secs(1_000_000))));
         let clock: SharedClock = jumpy.clone();
-        let tolerance = Duration::from_secs(120);
         let mut detector = JumpDetector::new(&clock);
-        assert_eq!(detector.look(&clock, tolerance), None);
+        assert_eq!(detector.look(&clock), None);
         *lock(&jumpy.0) += Duration::from_secs(119);
-        assert_eq!(detector.look(&clock, tolerance), None);
+        assert_eq!(detector.look(&clock), None);
         *lock(&jumpy.0) += Duration::from_secs(3_600);
-        assert_eq!(detector.look(&clock, tolerance), Some(3_600));
-        assert_eq!(detector.look(&clock, tolerance), None);
+        assert_eq!(detector.look(&clock), Some(3_600));
+        assert_eq!(detector.look(&clock), None);
         *lock(&jumpy.0) -= Duration::from_secs(7_200);
-        assert_eq!(detector.look(&clock, tolerance), Some(-7_200));
+        assert_eq!(detector.look(&clock), Some(-7_200));
     }
 }

@@ -77,9 +77,6 @@ pub async fn serve(listener: TcpListener, routes: Router, shutdown: Shutdown) ->
             });
         }
     };
-    tokio::select! {
-        () = accept => {}
-        () = shutdown.wait() => {}
-    }
+    shutdown.cut(accept).await;
     Ok(())
 }

@@ -43,6 +43,14 @@ impl Shutdown {
         (sender, Self(receiver))
     }
 
+    /// Does `work` until the service is to stop; what is left of it then is dropped.
+    pub async fn cut(&self, work: impl Future<Output = ()>) {
+        tokio::select! {
+            () = work => {}
+            () = self.wait() => {}
+        }
+    }
+
     /// Returns when the service is to stop.
     pub async fn wait(&self) {
         // A sender that is gone says the same.
@@ -194,12 +202,7 @@ impl Acceptor {
         shutdown: Shutdown,
     ) -> impl Stream<Item = io::Result<Connection>> {
         let (sender, receiver) = mpsc::channel(64);
-        tokio::spawn(async move {
-            tokio::select! {
-                () = self.accept_all(listener, sender) => {}
-                () = shutdown.wait() => {}
-            }
-        });
+        tokio::spawn(async move { shutdown.cut(self.accept_all(listener, sender)).await });
         ReceiverStream::new(receiver)
     }
 

@@ -8,15 +8,11 @@ use std::{
 
 use licensor::{
     clock::{JumpDetector, SharedClock},
-    event::{Event, EventKind},
     serve::Shutdown,
 };
 use tokio::sync::watch;
 
 use crate::authority::{Authority, OwnServer};
-
-/// The difference between expected and actual time from which on the clock is said to have jumped.
-const JUMP: Duration = Duration::from_secs(120);
 
 /// Everything that depends on the time of day and not on a call.
 pub(crate) struct ExpiryWatch {
@@ -31,10 +27,7 @@ pub(crate) struct ExpiryWatch {
 impl ExpiryWatch {
     /// Works until `shutdown`.
     pub(crate) async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
-        tokio::select! {
-            () = self.watch() => {}
-            () = shutdown.wait() => {}
-        }
+        shutdown.cut(self.watch()).await;
         Ok(())
     }
 
@@ -44,9 +37,7 @@ impl ExpiryWatch {
             self.look().await;
             let deadline = self.next_deadline(self.clock.now()).await;
             self.clock.wait_until(deadline, self.check_interval).await;
-            if let Some(seconds) = jumps.look(&self.clock, JUMP) {
-                self.note_jump(seconds).await;
-            }
+            self.authority.ledger().events().note_jump(jumps.look(&self.clock)).await;
         }
     }
 
@@ -65,12 +56,5 @@ impl ExpiryWatch {
         let due = self.authority.ledger().next_due().await.ok().flatten();
         let not_after = Some(self.authority.validity().not_after).filter(|not_after| *not_after > now);
         [due, not_after].into_iter().flatten().min().unwrap_or(now + self.check_interval)
-    }
-
-    async fn note_jump(&self, seconds: i64) {
-        let event = Event::new(EventKind::ClockJumped).argument("seconds", seconds.to_string());
-        if let Err(error) = self.authority.ledger().events().raise(event).await {
-            tracing::error!(%error, seconds, "the clock jumped, and the event could not be kept");
-        }
     }
 }

@@ -43,10 +43,7 @@ struct Attempts {
 impl Automatic {
     /// Works until `shutdown`. An attempt that is under way is given up: the next start takes it up again.
     pub(crate) async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
-        tokio::select! {
-            () = self.work() => {}
-            () = shutdown.wait() => {}
-        }
+        shutdown.cut(self.work()).await;
         Ok(())
     }
 

@@ -250,6 +250,15 @@ impl EventLog {
         self.commit(Batch::new(), vec![event]).await
     }
 
+    /// Raises that the clock jumped by this many seconds, if it did.
+    pub async fn note_jump(self: &Arc<Self>, seconds: Option<i64>) {
+        let Some(seconds) = seconds else { return };
+        let event = Event::new(EventKind::ClockJumped).argument("seconds", seconds.to_string());
+        if let Err(error) = self.raise(event).await {
+            tracing::error!(%error, seconds, "the clock jumped, and the event could not be kept");
+        }
+    }
+
     /// Adds to `batch` that every event of this topic has ended.
     pub fn end(&self, batch: &mut Batch, topic: &str) {
         let record = EndRecord { time: Some(timestamp(self.clock.now())) };
