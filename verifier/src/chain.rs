@@ -93,7 +93,12 @@ fn check_path(
 ) -> Result<(), ChainError> {
     let leaf = CertificateDer::from(leaf);
     let issuers: Vec<_> = issuers.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
-    let anchor_ders: Vec<_> = anchors.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
+    // webpki looks at an anchor's name and key alone; here its dates count, too.
+    let in_force = |der: &&Vec<u8>| {
+        Certificate::parse(der).is_ok_and(|anchor| (anchor.not_before..=anchor.not_after).contains(&now))
+    };
+    let anchor_ders: Vec<_> =
+        anchors.iter().filter(in_force).map(|der| CertificateDer::from(der.as_slice())).collect();
     let anchors =
         anchor_ders.iter().map(anchor_from_trusted_cert).collect::<Result<Vec<_>, _>>().map_err(no_path)?;
     let time = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(now).unwrap_or_default()));

@@ -123,3 +123,14 @@ fn a_bit_that_was_changed_anywhere_is_noticed() {
         assert!(result.is_err(), "octet {position} does not matter");
     }
 }
+
+#[test]
+fn a_trust_anchor_that_has_expired_carries_nothing() {
+    let anchor = anchor("Anchor");
+    let end = NOW + 3650 * DAY;
+    let order = Order { not_before: NOW, not_after: end + 30 * DAY, ..Order::default() };
+    let leaf = Licensor::certified(order, &anchor).certificate;
+    let check = |now| verify_licensor_chain(&leaf, &[], &ders(&[&anchor]), now);
+    check(end - DAY).unwrap();
+    assert!(matches!(check(end + DAY), Err(ChainError::NoPath(_))));
+}
