@@ -47,11 +47,11 @@ fn the_key_is_encrypted_at_rest_and_only_the_right_passphrase_opens_it() {
 
     write(&root, "wrong\n", 0o600);
     let words = [key.to_str().unwrap(), "the passphrase is wrong", "`authority.passphrase_file`"];
-    root.run(&["serve"]).refused(64, &words);
+    root.serve_in_vain().refused(64, &words);
     fs::write(root.config(), fs::read_to_string(root.config()).unwrap().replace("passphrase_file", "#"))
         .unwrap();
     let words = [key.to_str().unwrap(), "is encrypted", "`authority.passphrase_file`"];
-    root.run(&["serve"]).refused(64, &words);
+    root.serve_in_vain().refused(64, &words);
     assert_eq!(fs::read_to_string(&key).unwrap(), pem);
 }
 
@@ -85,5 +85,5 @@ fn without_a_passphrase_the_key_is_the_owners_alone_and_init_never_replaces_it()
     assert_eq!(root.json(&["init", "--if-needed"])["created"], false);
     assert_eq!(fs::read(&key).unwrap(), before);
     let empty = Root::new(RootOptions::default());
-    empty.run(&["serve"]).refused(1, &["there is no trust anchor", "root-service init"]);
+    empty.serve_in_vain().refused(1, &["there is no trust anchor", "root-service init"]);
 }

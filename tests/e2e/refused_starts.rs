@@ -13,7 +13,7 @@ fn services(tables: &str) -> (Root, Node) {
 
 /// Checks that `serve` ends with this exit code and these words, and that no command gets further.
 fn check(service: &Service, code: i32, words: &[&str]) {
-    service.run(&["serve"]).refused(code, words);
+    service.serve_in_vain().refused(code, words);
     if code == 64 {
         service.run(&["status"]).refused(64, words);
         let shown = service.run(&["status", "--output", "json"]).refused(64, &[]).stderr;
@@ -80,17 +80,17 @@ fn check_key(service: &Service, key: &PathBuf) {
     for mode in [0o644, 0o640, 0o604] {
         fs::set_permissions(key, fs::Permissions::from_mode(mode)).unwrap();
         let shown = format!("mode {mode:04o}");
-        service.run(&["serve"]).refused(64, &[name, "others may read it", &shown, "chmod 600"]);
+        service.serve_in_vain().refused(64, &[name, "others may read it", &shown, "chmod 600"]);
     }
     fs::remove_file(key).unwrap();
-    service.run(&["serve"]).refused(64, &[name, "No such file"]);
+    service.serve_in_vain().refused(64, &[name, "No such file"]);
     fs::create_dir(key).unwrap();
     fs::set_permissions(key, fs::Permissions::from_mode(0o700)).unwrap();
-    service.run(&["serve"]).refused(64, &[name, "Is a directory"]);
+    service.serve_in_vain().refused(64, &[name, "Is a directory"]);
     fs::remove_dir(key).unwrap();
     fs::write(key, "nonsense").unwrap();
     fs::set_permissions(key, fs::Permissions::from_mode(0o600)).unwrap();
-    service.run(&["serve"]).refused(64, &[name, "not a private key"]);
+    service.serve_in_vain().refused(64, &[name, "not a private key"]);
     fs::write(key, good).unwrap();
 }
 
@@ -111,7 +111,7 @@ fn a_key_that_others_can_read_or_nobody_is_refused() {
     root.stop();
     let other = Root::started(RootOptions::default());
     fs::copy(other.data("authority-key.pem"), root.data("authority-key.pem")).unwrap();
-    root.run(&["serve"]).refused(1, &["authority-key.pem", "is not the key of trust-anchor.pem"]);
+    root.serve_in_vain().refused(1, &["authority-key.pem", "is not the key of trust-anchor.pem"]);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_directory_that_cannot_be_written_is_named() {
         node.set("LICENSOR_LICENSE__DATA_DIR", directory);
         let words = [directory, "`data_dir` must be a directory that this user can write"];
         root.run(&["init"]).refused(1, &words);
-        node.run(&["serve"]).refused(1, &words);
+        node.serve_in_vain().refused(1, &words);
         // A token shall not be spent where nothing can be kept.
         node.run_with_input(&["enroll", "--token", "-"], "token").refused(1, &words);
     }
@@ -155,7 +155,7 @@ fn a_port_that_is_taken_is_named_with_its_key() {
         for (port, key) in [(service.port, "`listen`"), (service.ops_port, "`ops_listen`")] {
             let _taken = TcpListener::bind(("127.0.0.1", port)).unwrap();
             let address = format!("127.0.0.1:{port}");
-            service.run(&["serve"]).refused(1, &[&address, key, "choose another"]);
+            service.serve_in_vain().refused(1, &[&address, key, "choose another"]);
         }
     }
     root.start();

@@ -178,6 +178,25 @@ impl Service {
         self.child = Some(child);
     }
 
+    /// Runs `serve`, which must end by itself.
+    pub fn serve_in_vain(&self) -> Ran {
+        let file = self.folder.path().join("in-vain");
+        let log = fs::File::create(&file).unwrap();
+        let mut child =
+            self.command(&["serve"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let status = wait_for("the end of `serve`", || {
+            let serves = fs::read_to_string(&file).unwrap_or_default().contains("\"message\":\"serving\"");
+            if serves {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                panic!("{} serves", self.name);
+            }
+            child.try_wait().unwrap()
+        });
+        let stderr = fs::read_to_string(&file).unwrap();
+        Ran { code: status.code().unwrap_or(-1), stdout: String::new(), stderr }
+    }
+
     /// What the service logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
