@@ -207,6 +207,7 @@ impl Committer {
     fn serve(&mut self, mut requests: mpsc::Receiver<Request>) -> Result<(), StoreError> {
         let mut waiting = Vec::new();
         while requests.blocking_recv_many(&mut waiting, GROUP) > 0 {
+            gather(&mut requests, &mut waiting);
             self.commit(std::mem::take(&mut waiting))?;
         }
         Ok(())
@@ -338,6 +339,21 @@ impl Committer {
 
     fn failure(&self, cause: &str) -> StoreError {
         StoreError::Failed { path: self.directory.display().to_string(), cause: cause.to_owned() }
+    }
+}
+
+/// Adds those who are about to ask: a sync costs more than their turn on this core. Ends with the first turn that brings
+/// nobody, so that nobody waits for others to come.
+fn gather(requests: &mut mpsc::Receiver<Request>, waiting: &mut Vec<Request>) {
+    let mut before = 0;
+    while (before + 1..GROUP).contains(&waiting.len()) {
+        before = waiting.len();
+        thread::yield_now();
+        while waiting.len() < GROUP
+            && let Ok(request) = requests.try_recv()
+        {
+            waiting.push(request);
+        }
     }
 }
 
