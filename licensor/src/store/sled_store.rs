@@ -188,7 +188,15 @@ struct Committer {
 #[derive(Default)]
 struct Group {
     changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// What is stored under each key that was looked up.
     former: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+}
+
+impl Group {
+    /// The value of a key that was looked up, after what was staged so far.
+    fn current(&self, key: &[u8]) -> Option<&Vec<u8>> {
+        self.changes.get(key).or_else(|| self.former.get(key))?.as_ref()
+    }
 }
 
 impl Committer {
@@ -207,6 +215,7 @@ impl Committer {
     fn serve(&mut self, mut requests: mpsc::Receiver<Request>) -> Result<(), StoreError> {
         let mut waiting = Vec::new();
         while requests.blocking_recv_many(&mut waiting, GROUP) > 0 {
+            gather(&mut requests, &mut waiting);
             self.commit(std::mem::take(&mut waiting))?;
         }
         Ok(())
@@ -244,11 +253,8 @@ impl Committer {
     /// Adds a batch to the group, or says which expectation fails.
     fn stage(&mut self, group: &mut Group, batch: Batch) -> Result<Vec<u64>, StoreError> {
         for (key, expected) in &batch.expect {
-            let current = match group.changes.get(key) {
-                Some(staged) => staged.clone(),
-                None => self.stored(key)?,
-            };
-            if current != *expected {
+            self.look_up(group, key)?;
+            if group.current(key) != expected.as_ref() {
                 return Err(StoreError::Conflict { key: key.clone() });
             }
         }
@@ -274,17 +280,18 @@ impl Committer {
     }
 
     fn change(&self, group: &mut Group, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<(), StoreError> {
-        if !group.former.contains_key(&key) {
-            let stored = self.stored(&key)?;
-            group.former.insert(key.clone(), stored);
-        }
+        self.look_up(group, &key)?;
         group.changes.insert(key, value);
         Ok(())
     }
 
-    fn stored(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let value = self.shared.database.get(key).map_err(|error| self.failure(&error.to_string()))?;
-        Ok(value.map(|value| value.to_vec()))
+    /// Reads what is stored under a key that a group expects something of or changes: once, however often it does.
+    fn look_up(&self, group: &mut Group, key: &[u8]) -> Result<(), StoreError> {
+        if !group.former.contains_key(key) {
+            let stored = self.shared.database.get(key).map_err(|error| self.failure(&error.to_string()))?;
+            group.former.insert(key.to_vec(), stored.map(|value| value.to_vec()));
+        }
+        Ok(())
     }
 
     fn next_position(&mut self, prefix: &[u8]) -> Result<u64, StoreError> {
@@ -338,6 +345,21 @@ impl Committer {
 
     fn failure(&self, cause: &str) -> StoreError {
         StoreError::Failed { path: self.directory.display().to_string(), cause: cause.to_owned() }
+    }
+}
+
+/// Adds those who are about to ask: a sync costs more than their turn on this core. Ends with the first turn that brings
+/// nobody, so that nobody waits for others to come.
+fn gather(requests: &mut mpsc::Receiver<Request>, waiting: &mut Vec<Request>) {
+    let mut before = 0;
+    while (before + 1..GROUP).contains(&waiting.len()) {
+        before = waiting.len();
+        thread::yield_now();
+        while waiting.len() < GROUP
+            && let Ok(request) = requests.try_recv()
+        {
+            waiting.push(request);
+        }
     }
 }
 

@@ -56,7 +56,8 @@ pub(crate) async fn acquire_all(
             report.add(Kind::License, IN_FLIGHT, sample);
         }
     }
-    process.stop()
+    drop(channels);
+    process.stop(clock).await
 }
 
 async fn acquire(channel: Channel, number: usize) -> Result<()> {

@@ -20,7 +20,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use licensor::clock::{SharedClock, SystemClock};
 
-use crate::{crypto::Crypto, machine::Machine, report::Report, rounds::Rounds, service::Service};
+use crate::{crypto::Crypto, machine::Machine, report::Report, rounds::Rounds};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -106,7 +106,7 @@ async fn measure_all(
     let process = root.start(clock).await?;
     eprintln!("enrolling {} nodes", arguments.nodes);
     let mut fleet = fleet::Fleet::enroll(&root, arguments.nodes).await?;
-    process.stop()?;
+    process.stop(clock).await?;
 
     // A fresh process: memory that an earlier load left behind would be taken for free.
     let process = root.start(clock).await?;
@@ -135,5 +135,5 @@ async fn measure_all(
         eprintln!("licences");
         licenses::acquire_all(arguments, directory, &root, clock, report).await?;
     }
-    Service::stop(process)
+    process.stop(clock).await
 }

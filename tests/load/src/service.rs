@@ -119,12 +119,16 @@ impl Service {
         self.child.id()
     }
 
-    /// Stops it in good order.
-    pub(crate) fn stop(mut self) -> Result<()> {
+    /// Stops it in good order: meanwhile this side of the connections is closed, too.
+    pub(crate) async fn stop(mut self, clock: &SharedClock) -> Result<()> {
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;
-        let status = self.child.wait()?;
-        ensure!(status.success(), "the service ended with {status}");
-        Ok(())
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                ensure!(status.success(), "the service ended with {status}");
+                return Ok(());
+            }
+            pause(clock, 20).await;
+        }
     }
 
     /// CPU time so far, once the service has come to rest.
