@@ -302,6 +302,19 @@ impl<S> Layer<S> for CallLayer {
     }
 }
 
+/// A call that is under way; counts against the bound until it is dropped.
+#[derive(Debug)]
+struct UnderWay {
+    metrics: Arc<Metrics>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.metrics.calls_under_way.dec();
+    }
+}
+
 /// A service whose calls are measured and bounded.
 #[derive(Debug, Clone)]
 pub struct Calls<S> {
@@ -332,16 +345,17 @@ where
                     .retry_after(Duration::from_secs(1));
             return Box::pin(async move { Ok(tonic::Status::from(error).into_http()) });
         };
+        metrics.calls_under_way.inc();
+        let call = UnderWay { metrics, _permit: permit };
         let path = request.uri().path().to_owned();
         let start = clock.elapsed();
         let answer = self.inner.call(request);
         Box::pin(async move {
-            let _permit = permit;
             let answer = answer.await?;
             let code = code_name(answer.headers().get("grpc-status"));
             // A path that nothing serves is not counted under its own name: anyone could invent any number of them.
             let method = if code == "unimplemented" { "unknown" } else { path.trim_start_matches('/') };
-            metrics.call(method, code, clock.elapsed().saturating_sub(start));
+            call.metrics.call(method, code, clock.elapsed().saturating_sub(start));
             Ok(answer)
         })
     }

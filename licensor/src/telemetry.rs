@@ -91,6 +91,8 @@ pub struct Metrics {
     pub connections: Gauge,
     /// Connections that were turned away or failed their handshake.
     pub connections_refused: Counter,
+    /// Calls on the TLS port whose answer has not begun.
+    pub calls_under_way: Gauge,
     /// Renewals by outcome.
     pub renewals: Outcomes,
     /// Enrolments by outcome.
@@ -114,6 +116,7 @@ impl Metrics {
             last_renewal: Gauge::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
+            calls_under_way: Gauge::default(),
             renewals: Outcomes::default(),
             enrollments: Outcomes::default(),
             registry: Mutex::default(),
@@ -135,6 +138,11 @@ impl Metrics {
             "connections_refused",
             "Connections turned away, or failed in their handshake",
             metrics.connections_refused.clone(),
+        );
+        registry.register(
+            "calls_under_way",
+            "Calls on the TLS port whose answer has not begun",
+            metrics.calls_under_way.clone(),
         );
         registry.register("renewals", "Renewals by outcome", metrics.renewals.0.clone());
         registry.register("enrollments", "Enrolments by outcome", metrics.enrollments.0.clone());
