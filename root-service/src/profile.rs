@@ -127,6 +127,11 @@ impl Profile {
         format!("spiffe://{}/licensing-server/{node}", self.trust_domain)
     }
 
+    /// The licensing server that a SPIFFE ID of this trust domain names.
+    pub(crate) fn node_name<'a>(&self, spiffe_id: &'a str) -> Option<&'a str> {
+        spiffe_id.strip_prefix("spiffe://")?.strip_prefix(&*self.trust_domain)?.strip_prefix("/licensing-server/")
+    }
+
     fn end_entity(
         &self,
         issuer: IssuerFacts<'_>,

@@ -173,7 +173,7 @@ fn an_expired_certificate_renews_for_as_long_as_the_root_allows_and_does_nothing
         .iter()
         .map(|certificate| certificate["status"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(statuses, ["superseded", "current"]);
+    assert_eq!(statuses, ["current", "superseded"]);
     let events =
         root.grpc_as(&renewed).call("licensor.event.v1.EventService/ListEvents", &json!({})).unwrap();
     assert!(events["events"].as_array().unwrap().iter().all(|event| event["node"] == "berlin-1"));

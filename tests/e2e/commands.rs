@@ -79,7 +79,7 @@ fn json_has_the_keys_that_scripts_read() {
     let of_node = root.json(&["certificates", "list", "--node", "berlin-1"]);
     check_all(&of_node, &listed);
     let statuses: Vec<_> = of_node.as_array().unwrap().iter().map(|row| row["status"].clone()).collect();
-    assert_eq!(statuses, ["superseded", "current"]);
+    assert_eq!(statuses, ["current", "superseded"]);
     assert_eq!(root.json(&["certificates", "list"]).as_array().unwrap().len(), 2);
     assert_eq!(root.json(&["certificates", "list", "--node", "nobody"]), json!([]));
     let shown = root.json(&["certificates", "show", renewed["serial"].as_str().unwrap()]);

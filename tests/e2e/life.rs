@@ -18,7 +18,7 @@ fn a_node_enrols_renews_and_survives_a_restart() {
     assert_eq!(node.serial(), renewed["serial"]);
     let listed = root.json(&["certificates", "list", "--node", "berlin-1"]);
     let statuses: Vec<_> = listed.as_array().unwrap().iter().map(|c| c["status"].as_str().unwrap()).collect();
-    assert_eq!(statuses, ["superseded", "current"]);
+    assert_eq!(statuses, ["current", "superseded"]);
 }
 
 #[test]

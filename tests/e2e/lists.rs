@@ -116,11 +116,11 @@ fn every_list_comes_in_pages() {
     list("ListCertificates", "certificates", "serial", json!({})).check(8);
     let of_one = list("ListCertificates", "certificates", "serial", json!({ "node": "berlin-1" }));
     of_one.check(5);
-    let oldest_first = root.json(&["certificates", "list", "--node", "berlin-1"]);
-    let oldest_first: Vec<_> =
-        oldest_first.as_array().unwrap().iter().map(|certificate| certificate["serial"].clone()).collect();
-    assert_eq!(of_one.pages(2), oldest_first);
-    assert_eq!(oldest_first.last().unwrap(), &json!(node.serial()));
+    let newest_first = root.json(&["certificates", "list", "--node", "berlin-1"]);
+    let newest_first: Vec<_> =
+        newest_first.as_array().unwrap().iter().map(|certificate| certificate["serial"].clone()).collect();
+    assert_eq!(of_one.pages(2), newest_first);
+    assert_eq!(newest_first.first().unwrap(), &json!(node.serial()));
     for service in [&*root, &*node] {
         let method = "licensor.event.v1.EventService/ListEvents";
         List { service, tls: false, method, entries: "events", id: "sequence", filter: json!({}) }.check(5);

@@ -25,7 +25,7 @@ fn node_by_hand(root: &Root) -> Node {
 /// Serial numbers of what the root issued to the node, from the oldest on.
 fn issued(root: &Root) -> Vec<String> {
     let listed = root.json(&["certificates", "list", "--node", "berlin-1"]);
-    let serials = listed.as_array().unwrap().iter().map(|c| c["serial"].as_str().unwrap().to_owned());
+    let serials = listed.as_array().unwrap().iter().rev().map(|c| c["serial"].as_str().unwrap().to_owned());
     serials.collect()
 }
 

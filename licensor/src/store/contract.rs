@@ -34,12 +34,14 @@ async fn a_batch_happens_whole_or_not_at_all() {
 async fn what_was_committed_is_there_after_opening_again() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
-    let positions =
-        store.commit(batch(|b| _ = b.put("a", "1").append("log/", "x").append("log/", "y"))).await;
+    let positions = store
+        .commit(batch(|b| _ = b.put("a", "1").add("b", "2").append("log/", "x").append("log/", "y")))
+        .await;
     assert_eq!(positions, Ok(vec![1, 2]));
     drop(store);
     let store = open(directory.path());
     assert_eq!(store.get(b"a").await.unwrap(), Some(b"1".to_vec()));
+    assert_eq!(store.get(b"b").await.unwrap(), Some(b"2".to_vec()));
     assert_eq!(store.commit(batch(|b| _ = b.append("log/", "z"))).await, Ok(vec![3]));
     let log = store.scan(b"log/", &log_key(b"log/", 2), 10).await.unwrap();
     assert_eq!(log, [(log_key(b"log/", 2), b"y".to_vec()), (log_key(b"log/", 3), b"z".to_vec())]);

@@ -115,6 +115,7 @@ pub struct Batch {
     expect: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     put: Vec<(Vec<u8>, Vec<u8>)>,
     delete: Vec<Vec<u8>>,
+    add: Vec<(Vec<u8>, Vec<u8>)>,
     append: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -134,6 +135,13 @@ impl Batch {
     /// Sets `key` to `value`.
     pub fn put(&mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> &mut Self {
         self.put.push((key.into(), value.into()));
+        self
+    }
+
+    /// Sets `key`, which nobody has ever set: it holds random octets, or a number that is given out once. Unlike for
+    /// [`Batch::put`], nobody needs to look what was there before.
+    pub fn add(&mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> &mut Self {
+        self.add.push((key.into(), value.into()));
         self
     }
 

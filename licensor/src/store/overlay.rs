@@ -2,17 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use sled::IVec;
+
 use super::Pairs;
 
-/// Former values of the keys that are being changed; `None` stands for a key that was absent.
+/// Keys with the values that they had; `None` stands for a key that was absent.
+pub(super) type Former = BTreeMap<IVec, Option<IVec>>;
+
+/// Former values of the keys that are being changed.
 #[derive(Debug, Default)]
 pub(super) struct Overlay {
-    former: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    former: Former,
 }
 
 impl Overlay {
     /// Shows `former` in place of what is stored, from now on.
-    pub(super) fn show(&mut self, former: BTreeMap<Vec<u8>, Option<Vec<u8>>>) {
+    pub(super) fn show(&mut self, former: Former) {
         self.former = former;
     }
 
@@ -22,7 +27,7 @@ impl Overlay {
     }
 
     /// The former value of a key that is being changed.
-    pub(super) fn get(&self, key: &[u8]) -> Option<&Option<Vec<u8>>> {
+    pub(super) fn get(&self, key: &[u8]) -> Option<&Option<IVec>> {
         if self.former.is_empty() { None } else { self.former.get(key) }
     }
 
@@ -32,11 +37,11 @@ impl Overlay {
         prefix: &[u8],
         from: &[u8],
         limit: usize,
-        stored: impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), E>>,
+        stored: impl Iterator<Item = Result<(IVec, IVec), E>>,
     ) -> Result<Pairs, E> {
         let mut former = self
             .former
-            .range(from.max(prefix).to_vec()..)
+            .range(IVec::from(from.max(prefix))..)
             .take_while(|(key, _)| key.starts_with(prefix))
             .filter_map(|(key, value)| Some((key, value.as_ref()?)))
             .peekable();
@@ -46,17 +51,17 @@ impl Overlay {
             while merged.len() < limit
                 && let Some((key, value)) = former.next_if(|(former, _)| **former <= key)
             {
-                merged.push((key.clone(), value.clone()));
+                merged.push((key.to_vec(), value.to_vec()));
             }
             if merged.len() >= limit {
                 return Ok(merged);
             }
             if !self.former.contains_key(&key) {
-                merged.push((key, value));
+                merged.push((key.to_vec(), value.to_vec()));
             }
         }
         let left = limit - merged.len();
-        merged.extend(former.take(left).map(|(key, value)| (key.clone(), value.clone())));
+        merged.extend(former.take(left).map(|(key, value)| (key.to_vec(), value.to_vec())));
         Ok(merged)
     }
 }
@@ -74,9 +79,9 @@ mod tests {
     fn merge(stored: &[(&str, &str)], former: &[(&str, Option<&str>)], from: &str, limit: usize) -> Pairs {
         let mut overlay = Overlay::default();
         overlay.show(
-            former.iter().map(|(k, v)| (k.as_bytes().to_vec(), v.map(|v| v.as_bytes().to_vec()))).collect(),
+            former.iter().map(|(k, v)| (IVec::from(*k), v.map(IVec::from))).collect(),
         );
-        let stored = pairs(stored).into_iter().map(Ok::<_, Infallible>);
+        let stored = stored.iter().map(|(k, v)| Ok::<_, Infallible>((IVec::from(*k), IVec::from(*v))));
         overlay.merge(b"k", from.as_bytes(), limit, stored).unwrap()
     }
 

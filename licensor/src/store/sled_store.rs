@@ -5,7 +5,7 @@
 //! then answers all of them. Meanwhile readers see the values from before ([`Overlay`]).
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -14,9 +14,12 @@ use std::{
 };
 
 use async_trait::async_trait;
+use sled::IVec;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Batch, Pairs, Store, StoreError, log_key, log_position, overlay::Overlay, sled_directory};
+use super::{Batch, Pairs, Store, StoreError, log_key, log_position, overlay::{Former, Overlay},
+    sled_directory,
+};
 use crate::file;
 
 /// Batches that wait for the committer; past it callers wait in line.
@@ -148,7 +151,7 @@ impl Store for SledStore {
         // The guard is held across both reads: the committer shows the former values before it changes any.
         let overlay = self.shared.overlay.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(former) = overlay.get(key) {
-            return Ok(former.clone());
+            return Ok(former.as_ref().map(|value| value.to_vec()));
         }
         let value = self.shared.database.get(key).map_err(|error| self.failed(&error.to_string()))?;
         Ok(value.map(|value| value.to_vec()))
@@ -160,7 +163,6 @@ impl Store for SledStore {
             .shared
             .database
             .range(from.max(prefix)..)
-            .map(|pair| pair.map(|(key, value)| (key.to_vec(), value.to_vec())))
             .take_while(|pair| pair.as_ref().map_or(true, |(key, _)| key.starts_with(prefix)));
         overlay.merge(prefix, from, limit, stored).map_err(|error| self.failed(&error.to_string()))
     }
@@ -187,15 +189,22 @@ struct Committer {
 /// What a group of batches does together.
 #[derive(Default)]
 struct Group {
-    changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-    /// What is stored under each key that was looked up.
-    former: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    changes: HashMap<IVec, Option<IVec>>,
+    /// What is stored under each key that is changed, or of which something is expected.
+    former: Former,
 }
 
 impl Group {
     /// The value of a key that was looked up, after what was staged so far.
-    fn current(&self, key: &[u8]) -> Option<&Vec<u8>> {
+    fn current(&self, key: &[u8]) -> Option<&IVec> {
         self.changes.get(key).or_else(|| self.former.get(key))?.as_ref()
+    }
+
+    /// Sets a key that is absent.
+    fn add(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        let key = IVec::from(key);
+        self.former.insert(key.clone(), None);
+        self.changes.insert(key, Some(value.into()));
     }
 }
 
@@ -254,42 +263,39 @@ impl Committer {
     fn stage(&mut self, group: &mut Group, batch: Batch) -> Result<Vec<u64>, StoreError> {
         for (key, expected) in &batch.expect {
             self.look_up(group, key)?;
-            if group.current(key) != expected.as_ref() {
+            if group.current(key).map(AsRef::as_ref) != expected.as_deref() {
                 return Err(StoreError::Conflict { key: key.clone() });
             }
         }
-        let mut values = batch.put.iter().chain(&batch.append).map(|(_, value)| value.len());
+        let mut values = batch.put.iter().chain(&batch.add).chain(&batch.append).map(|(_, value)| value.len());
         if let Some(length) = values.find(|length| *length > LARGEST_VALUE) {
             return Err(StoreError::TooLarge { length });
         }
         for (key, value) in batch.put {
-            self.change(group, key, Some(value))?;
+            self.look_up(group, &key)?;
+            group.changes.insert(key.into(), Some(value.into()));
         }
         for key in batch.delete {
-            self.change(group, key, None)?;
+            self.look_up(group, &key)?;
+            group.changes.insert(key.into(), None);
         }
         let mut positions = Vec::with_capacity(batch.append.len());
         for (prefix, value) in batch.append {
             let position = self.next_position(&prefix)?;
-            let key = log_key(&prefix, position);
-            group.former.insert(key.clone(), None);
-            group.changes.insert(key, Some(value));
+            group.add(log_key(&prefix, position), value);
             positions.push(position);
         }
+        for (key, value) in batch.add {
+            group.add(key, value);
+        }
         Ok(positions)
-    }
-
-    fn change(&self, group: &mut Group, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<(), StoreError> {
-        self.look_up(group, &key)?;
-        group.changes.insert(key, value);
-        Ok(())
     }
 
     /// Reads what is stored under a key that a group expects something of or changes: once, however often it does.
     fn look_up(&self, group: &mut Group, key: &[u8]) -> Result<(), StoreError> {
         if !group.former.contains_key(key) {
             let stored = self.shared.database.get(key).map_err(|error| self.failure(&error.to_string()))?;
-            group.former.insert(key.to_vec(), stored.map(|value| value.to_vec()));
+            group.former.insert(key.into(), stored);
         }
         Ok(())
     }

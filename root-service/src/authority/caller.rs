@@ -5,31 +5,36 @@ use std::time::SystemTime;
 use licensor::{
     clock::{from_unix_seconds, rfc3339},
     error::{Error, Reason, Result},
+    key::sha256,
     serve::PeerCertificate,
 };
+use verifier::Certificate;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::Authority;
-use crate::ledger::{CertificateRecord, StandingRecord};
+use crate::ledger::{NodeRecord, Versioned};
 
 /// A licensing server whose certificate is in the ledger.
 #[derive(Debug)]
 pub(crate) struct Caller {
-    /// The certificate with which it authenticated.
-    pub(crate) certificate: CertificateRecord,
-    /// Its standing; `None` while it is the newest of its node.
-    pub(crate) standing: Option<StandingRecord>,
+    /// The server.
+    pub(crate) node: Versioned<NodeRecord>,
+    /// Serial number of the certificate with which it authenticated.
+    pub(crate) serial: String,
+    /// Validity of that certificate, seconds since 1970.
+    not_before: i64,
+    not_after: i64,
 }
 
 impl Caller {
-    /// SPIFFE ID of the caller.
-    pub(crate) fn spiffe_id(&self, authority: &Authority) -> String {
-        authority.profile.spiffe_id(&self.certificate.node)
+    /// Whether its certificate is the newest of the node.
+    pub(crate) fn is_newest(&self) -> bool {
+        self.node.record.current.serial == self.serial
     }
 }
 
 impl Authority {
-    /// Finds the caller in the ledger. Says nothing yet of dates or standing.
+    /// Finds the caller in the ledger. Says nothing yet of dates, or of whether the certificate has a successor.
     ///
     /// # Errors
     /// `CLIENT_CERTIFICATE_REQUIRED`, `NOT_ISSUED_BY_THIS_ROOT` or `CERTIFICATE_UNKNOWN`.
@@ -44,12 +49,9 @@ impl Authority {
         if peer.facts.issuer_key_id != self.facts.key_id {
             return Err(not_issued_here(peer));
         }
-        // The certificate is compared whole: what is in the ledger is what this authority signed.
-        if let Some(certificate) = self.ledger.certificate(serial).await?
-            && certificate.licensor == peer.der
-        {
-            let standing = self.ledger.standing(serial).await?;
-            return Ok(Caller { certificate, standing });
+        if let Some(node) = self.holder(peer).await? {
+            let Certificate { not_before, not_after, .. } = peer.facts;
+            return Ok(Caller { node, serial: serial.clone(), not_before, not_after });
         }
         if !self.signed(&peer.der) {
             return Err(not_issued_here(peer));
@@ -63,6 +65,27 @@ impl Authority {
         .with("serial", serial))
     }
 
+    /// The node that a certificate was issued to. The certificate is compared whole: what is in the ledger is what this
+    /// authority signed.
+    async fn holder(&self, peer: &PeerCertificate) -> Result<Option<Versioned<NodeRecord>>> {
+        let serial = &peer.facts.serial;
+        // The newest certificate of a node is in the record of the node that it names.
+        let name = peer.facts.spiffe_id.as_deref().and_then(|id| self.profile.node_name(id));
+        if let Some(name) = name
+            && let Some(node) = self.ledger.node(name).await?
+            && node.record.current.serial == *serial
+            && node.record.current.digest == sha256(&peer.der)
+        {
+            return Ok(Some(node));
+        }
+        match self.ledger.certificate(serial).await? {
+            Some(certificate) if certificate.licensor == peer.der => {
+                Ok(self.ledger.node(&certificate.node).await?)
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// That the caller may use its certificate for anything but a renewal at `now`.
     ///
     /// # Errors
@@ -71,7 +94,7 @@ impl Authority {
         let now = self.clock.now();
         check_newest(caller)?;
         check_begun(caller, now)?;
-        if now >= from_unix_seconds(caller.certificate.not_after) {
+        if now >= from_unix_seconds(caller.not_after) {
             return Err(expired(caller, "with an expired certificate nothing but a renewal is possible"));
         }
         Ok(())
@@ -84,7 +107,7 @@ impl Authority {
     pub(super) fn check_renewable(&self, caller: &Caller, now: SystemTime) -> Result<()> {
         check_newest(caller)?;
         check_begun(caller, now)?;
-        let latest = from_unix_seconds(caller.certificate.not_after).checked_add(self.renew_after_expiry);
+        let latest = from_unix_seconds(caller.not_after).checked_add(self.renew_after_expiry);
         if latest.is_some_and(|latest| now >= latest) {
             return Err(expired(caller, "too long ago for a renewal: enrol again with a new token"));
         }
@@ -104,22 +127,24 @@ impl Authority {
 }
 
 fn check_newest(caller: &Caller) -> Result<()> {
-    let Some(standing) = &caller.standing else { return Ok(()) };
-    let serial = &caller.certificate.serial;
+    if caller.is_newest() {
+        return Ok(());
+    }
+    let (serial, current) = (&caller.serial, &caller.node.record.current);
     Err(Error::new(
         Reason::CertificateSuperseded,
         format!(
             "certificate {serial} was replaced by {} on {}: use that one; if this node does not have it, enrol again with a new token",
-            standing.superseded_by,
-            rfc3339(from_unix_seconds(standing.superseded_at))
+            current.serial,
+            rfc3339(from_unix_seconds(current.issued_at))
         ),
     )
     .with("serial", serial)
-    .with("superseded_by", &standing.superseded_by))
+    .with("superseded_by", &current.serial))
 }
 
 fn check_begun(caller: &Caller, now: SystemTime) -> Result<()> {
-    let not_before = from_unix_seconds(caller.certificate.not_before);
+    let not_before = from_unix_seconds(caller.not_before);
     if now >= not_before {
         return Ok(());
     }
@@ -127,7 +152,7 @@ fn check_begun(caller: &Caller, now: SystemTime) -> Result<()> {
         Reason::CertificateNotYetValid,
         format!(
             "certificate {} is valid from {} on, and the clock of this root says {}: set the clock of the root",
-            caller.certificate.serial,
+            caller.serial,
             rfc3339(not_before),
             rfc3339(now)
         ),
@@ -136,12 +161,12 @@ fn check_begun(caller: &Caller, now: SystemTime) -> Result<()> {
 }
 
 fn expired(caller: &Caller, rest: &str) -> Error {
-    let not_after = rfc3339(from_unix_seconds(caller.certificate.not_after));
+    let not_after = rfc3339(from_unix_seconds(caller.not_after));
     Error::new(
         Reason::CertificateExpired,
-        format!("certificate {} expired on {not_after}; {rest}", caller.certificate.serial),
+        format!("certificate {} expired on {not_after}; {rest}", caller.serial),
     )
-    .with("serial", &caller.certificate.serial)
+    .with("serial", &caller.serial)
     .with("not_after", not_after)
 }
 

@@ -56,22 +56,25 @@ impl Authority {
     }
 
     /// Issues the successor of the caller's certificate.
-    pub(crate) async fn renew(&self, caller: Caller, requests: CertificateRequests<'_>) -> Result<Issued> {
+    pub(crate) async fn renew(
+        &self,
+        mut caller: Caller,
+        requests: CertificateRequests<'_>,
+    ) -> Result<Issued> {
         let _place = self.place()?;
         self.check_enabled()?;
-        match self.try_renew(&caller, requests).await {
-            // Another renewal of the same certificate came first: it decides what this one is.
-            Err(Attempt::Conflict) => {
-                let standing = self.ledger.standing(&caller.certificate.serial).await?;
-                match self.try_renew(&Caller { standing, ..caller }, requests).await {
-                    Err(Attempt::Conflict) => Err(StoreError::Conflict { key: Vec::new() }.into()),
-                    Err(Attempt::Failed(error)) => Err(error),
-                    Ok(issued) => Ok(issued),
+        for _ in 0..ATTEMPTS {
+            match self.try_renew(&caller, requests).await {
+                // Another renewal of the same certificate came first, say: it decides what this one is.
+                Err(Attempt::Conflict) => {
+                    let node = self.ledger.node(&caller.node.record.name).await?;
+                    caller.node = node.ok_or_else(|| Error::internal("renewal", "the node is gone"))?;
                 }
+                Err(Attempt::Failed(error)) => return Err(error),
+                Ok(issued) => return Ok(issued),
             }
-            Err(Attempt::Failed(error)) => Err(error),
-            Ok(issued) => Ok(issued),
         }
+        Err(StoreError::Conflict { key: Vec::new() }.into())
     }
 
     async fn try_enroll(&self, text: &str, requests: CertificateRequests<'_>) -> Result<Issued, Attempt> {
@@ -104,13 +107,14 @@ impl Authority {
         check_in_time(&record.record, now)?;
         // 4. The certificates, signed in memory.
         let former_node = self.ledger.node(&record.record.node).await?;
-        let former = self.ledger.newest_of(&record.record.node).await?;
+        let former = former_node.as_ref().map(|node| &node.record);
         let node = NodeRecord {
             name: record.record.node.clone(),
             owner: record.record.owner.clone(),
             dns_names: record.record.dns_names.clone(),
             ip_addresses: record.record.ip_addresses.clone(),
-            enrolled_at: former_node.as_ref().map_or(unix_seconds(now), |node| node.record.enrolled_at),
+            enrolled_at: former.map_or(unix_seconds(now), |node| node.enrolled_at),
+            current: former.map(|node| node.current.clone()).unwrap_or_default(),
         };
         let certificate = self.sign(&node, &keys, now)?;
         // 5. One durable commit, then the answer.
@@ -118,39 +122,44 @@ impl Authority {
             .about(&certificate.serial, &node.name)
             .by(&self.profile.spiffe_id(&node.name))
             .until(from_unix_seconds(certificate.not_after));
-        let issuance = Issuance { certificate: &certificate, former: former.as_ref(), event, now };
-        self.ledger.enroll(&record, &node, former_node.as_ref(), issuance).await?;
+        let former_node = former_node.as_ref();
+        self.ledger
+            .enroll(&record, node, Issuance { certificate: &certificate, former_node, event, now })
+            .await?;
         Ok(self.issued(certificate))
     }
 
     async fn try_renew(&self, caller: &Caller, requests: CertificateRequests<'_>) -> Result<Issued, Attempt> {
-        // 1. The node, and what its certificates may say.
-        let node = self.ledger.node(&caller.certificate.node).await?;
-        let node = node.ok_or_else(|| Error::internal("renewal", "a certificate without its node"))?.record;
+        // 1. What the certificates of the node may say.
+        let node = &caller.node.record;
         let now = self.clock.now();
         let names: Vec<_> = node.dns_names.iter().chain(&node.ip_addresses).cloned().collect();
         // 2. In force, or so lately expired that it can be renewed? A certificate that has a successor is answered
         //    with that one if it was issued for the same keys: the first answer may have been lost.
-        if let Some(standing) = &caller.standing {
-            let successor = self.recorded(&standing.superseded_by).await?;
-            let keys = self.check_requests(requests, &node.name, &names)?;
-            if successor.keys_digest == keys.digest && successor.node == node.name {
-                return Ok(self.issued(successor));
+        if !caller.is_newest() {
+            let newest = self.recorded(&node.current.serial).await?;
+            if newest.former == caller.serial {
+                let keys = self.check_requests(requests, &node.name, &names)?;
+                if newest.keys_digest == keys.digest {
+                    return Ok(self.issued(newest));
+                }
             }
         }
         self.check_renewable(caller, now)?;
         // 3. The requests: well formed, keys acceptable, possession proved?
         let keys = self.check_requests(requests, &node.name, &names)?;
         // 4. The certificates, signed in memory.
-        let certificate = self.sign(&node, &keys, now)?;
+        let certificate = self.sign(node, &keys, now)?;
         // 5. One durable commit, then the answer.
         let event = Event::new(EventKind::CertificateRenewed)
             .about(&certificate.serial, &node.name)
-            .by(&caller.spiffe_id(self))
+            .by(&self.profile.spiffe_id(&node.name))
             .until(from_unix_seconds(certificate.not_after))
-            .argument("former", &caller.certificate.serial);
-        let issuance = Issuance { certificate: &certificate, former: Some(&caller.certificate), event, now };
-        self.ledger.renew(issuance).await?;
+            .argument("former", &caller.serial);
+        let former_node = Some(&caller.node);
+        self.ledger
+            .renew(node.clone(), Issuance { certificate: &certificate, former_node, event, now })
+            .await?;
         Ok(self.issued(certificate))
     }
 
@@ -196,6 +205,7 @@ impl Authority {
             issued_at: unix_seconds(now),
             issuer_key_id: self.facts.key_id.clone(),
             keys_digest: keys.digest.to_vec(),
+            former: node.current.serial.clone(),
         })
     }
 

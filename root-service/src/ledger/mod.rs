@@ -14,21 +14,18 @@ use licensor::{
     error::Result,
     event::{Event, EventLog},
     expiry::{Validity, Warnings},
+    key::sha256,
     page::{page_start, page_token},
     store::{Batch, SharedStore, StoreError},
 };
 use prost::Message;
 
 pub(crate) use record::{
-    AuthorityRecord, CertificateRecord, DueRecord, NodeRecord, StandingRecord, TokenRecord, TokenStanding,
+    AuthorityRecord, CertificateRecord, Current, DueRecord, NodeRecord, TokenRecord, TokenStanding,
 };
 
 const NODE: &str = "node/";
 const CERTIFICATE: &str = "certificate/";
-const NODE_CERTIFICATE: &str = "node-certificate/";
-const CURRENT: &str = "current/";
-const STANDING: &str = "standing/";
-const RAISED: &str = "raised/";
 const TOKEN: &str = "token/";
 const DUE: &str = "due/";
 const AUTHORITY: &str = "authority/";
@@ -40,14 +37,23 @@ pub(crate) struct Versioned<R> {
     bytes: Vec<u8>,
 }
 
-/// A certificate that is to take the place of `former`, if there is one.
+/// A certificate that is to become the newest of its node.
 #[derive(Debug)]
 pub(crate) struct Issuance<'a> {
     pub(crate) certificate: &'a CertificateRecord,
-    pub(crate) former: Option<&'a CertificateRecord>,
+    /// The node as it was read; `None` if it is new.
+    pub(crate) former_node: Option<&'a Versioned<NodeRecord>>,
     pub(crate) event: Event,
     /// The instant of issue.
     pub(crate) now: SystemTime,
+}
+
+/// A certificate whose end is watched.
+#[derive(Debug)]
+struct Watched {
+    validity: Validity,
+    /// Its holder; `None` for the authority itself.
+    node: Option<Versioned<NodeRecord>>,
 }
 
 /// A page of records, and the token of the next page.
@@ -78,20 +84,8 @@ impl Ledger {
         Ok(self.read(&key(CERTIFICATE, serial)).await?.map(|versioned| versioned.record))
     }
 
-    pub(crate) async fn standing(&self, serial: &str) -> Result<Option<StandingRecord>, StoreError> {
-        Ok(self.read(&key(STANDING, serial)).await?.map(|versioned| versioned.record))
-    }
-
     pub(crate) async fn token(&self, id: &str) -> Result<Option<Versioned<TokenRecord>>, StoreError> {
         self.read(&key(TOKEN, id)).await
-    }
-
-    /// The newest certificate of a node.
-    pub(crate) async fn newest_of(&self, node: &str) -> Result<Option<CertificateRecord>, StoreError> {
-        match self.store.get(&key(CURRENT, node)).await? {
-            Some(serial) => self.certificate(&String::from_utf8_lossy(&serial)).await,
-            None => Ok(None),
-        }
     }
 
     /// Keeps a new token.
@@ -118,47 +112,45 @@ impl Ledger {
     pub(crate) async fn enroll(
         &self,
         token: &Versioned<TokenRecord>,
-        node: &NodeRecord,
-        former_node: Option<&Versioned<NodeRecord>>,
+        node: NodeRecord,
         issuance: Issuance<'_>,
     ) -> Result<(), StoreError> {
         let mut batch = Batch::new();
         let used = TokenRecord { serial: issuance.certificate.serial.clone(), ..token.record.clone() };
         put_over(&mut batch, key(TOKEN, &used.id), token, &used);
-        let node_key = key(NODE, &node.name);
-        batch.expect(node_key.clone(), former_node.map(|node| node.bytes.clone()));
-        batch.put(node_key, node.encode_to_vec());
-        self.issue(batch, issuance).await
+        self.issue(batch, node, issuance).await
     }
 
-    /// Keeps the successor of a certificate.
-    pub(crate) async fn renew(&self, issuance: Issuance<'_>) -> Result<(), StoreError> {
-        self.issue(Batch::new(), issuance).await
+    /// Keeps the successor of the newest certificate of a node.
+    pub(crate) async fn renew(&self, node: NodeRecord, issuance: Issuance<'_>) -> Result<(), StoreError> {
+        self.issue(Batch::new(), node, issuance).await
     }
 
-    async fn issue(&self, mut batch: Batch, issuance: Issuance<'_>) -> Result<(), StoreError> {
-        let Issuance { certificate, former, event, now } = issuance;
-        let certificate_key = key(CERTIFICATE, &certificate.serial);
-        batch.expect(certificate_key.clone(), None).put(certificate_key, certificate.encode_to_vec());
-        batch.put(node_certificate_key(certificate, now), certificate.serial.as_bytes());
-        let current_key = key(CURRENT, &certificate.node);
-        batch.expect(current_key.clone(), former.map(|former| former.serial.as_bytes().to_vec()));
-        batch.put(current_key, certificate.serial.as_bytes());
+    async fn issue(
+        &self,
+        mut batch: Batch,
+        node: NodeRecord,
+        issuance: Issuance<'_>,
+    ) -> Result<(), StoreError> {
+        let Issuance { certificate, former_node, event, now } = issuance;
+        batch.add(key(CERTIFICATE, &certificate.serial), certificate.encode_to_vec());
         self.watch_end(&mut batch, &certificate.serial, validity(certificate), now);
-        if let Some(former) = former {
-            let standing = StandingRecord {
-                superseded_by: certificate.serial.clone(),
-                superseded_at: certificate.issued_at,
-            };
-            batch.put(key(STANDING, &former.serial), standing.encode_to_vec());
-            // Whatever was raised for the former certificate ends; what is about to be raised fails on its own expectation.
-            let raised_key = key(RAISED, &former.serial);
-            let raised = self.store.get(&raised_key).await?;
-            if raised.is_some() {
-                self.events.end(&mut batch, &expiry_topic(&former.serial));
-            }
-            batch.expect(raised_key, raised);
+        // Whatever was raised for the former certificate ends.
+        if let Some(former) = former_node.map(|node| &node.record.current)
+            && former.warned
+        {
+            self.events.end(&mut batch, &expiry_topic(&former.serial));
         }
+        let current = Current {
+            serial: certificate.serial.clone(),
+            digest: sha256(&certificate.licensor).to_vec(),
+            issued_at: certificate.issued_at,
+            warned: false,
+        };
+        let node_key = key(NODE, &node.name);
+        // As it was read: of two renewals one wins, and none gets past a warning that is just being raised.
+        batch.expect(node_key.clone(), former_node.map(|node| node.bytes.clone()));
+        batch.put(node_key, NodeRecord { current, ..node }.encode_to_vec());
         self.events.commit(batch, vec![event]).await
     }
 
@@ -166,7 +158,7 @@ impl Ledger {
     fn watch_end(&self, batch: &mut Batch, serial: &str, validity: Validity, now: SystemTime) {
         if let Some(next) = Warnings::of(&validity, &self.expiry).next(now) {
             let due = DueRecord { serial: serial.to_owned() };
-            batch.put(due_key(next, serial), due.encode_to_vec());
+            batch.add(due_key(next, serial), due.encode_to_vec());
         }
     }
 
@@ -220,37 +212,40 @@ impl Ledger {
         let mut batch = Batch::new();
         batch.expect(due_key.clone(), Some(value.clone())).delete(due_key);
         let serial = DueRecord::decode(&*value).map(|due| due.serial).unwrap_or_default();
-        let Some((validity, node)) = self.watched(&serial).await? else {
+        let Some(watched) = self.watched(&serial).await? else {
             return self.events.commit(batch, Vec::new()).await;
         };
-        let standing_key = key(STANDING, &serial);
-        if self.store.get(&standing_key).await?.is_some() {
-            return self.events.commit(batch, Vec::new()).await;
-        }
-        batch.expect(standing_key, None);
-        self.watch_end(&mut batch, &serial, validity, now);
-        let event = Warnings::of(&validity, &self.expiry).due(now).map(|kind| {
-            let event = Event::new(kind).about(&serial, &node).until(validity.not_after);
+        self.watch_end(&mut batch, &serial, watched.validity, now);
+        let event = Warnings::of(&watched.validity, &self.expiry).due(now).map(|kind| {
+            let holder = watched.node.as_ref().map_or("", |node| &node.record.name);
+            let event = Event::new(kind).about(&serial, holder).until(watched.validity.not_after);
             let event =
-                if node.is_empty() { event.argument("holder", "this root's authority") } else { event };
+                if holder.is_empty() { event.argument("holder", "this root's authority") } else { event };
             event.active_for(expiry_topic(&serial))
         });
-        if let Some(event) = &event {
-            batch.put(key(RAISED, &serial), event.kind.id().to_be_bytes());
+        if let Some(node) = &watched.node {
+            let current = Current { warned: true, ..node.record.current.clone() };
+            let warned = NodeRecord { current, ..node.record.clone() };
+            let unchanged = if event.is_some() { &warned } else { &node.record };
+            put_over(&mut batch, key(NODE, &node.record.name), node, unchanged);
         }
         self.events.commit(batch, event.into_iter().collect()).await
     }
 
-    async fn watched(&self, serial: &str) -> Result<Option<(Validity, String)>, StoreError> {
+    /// The certificate with this serial number, unless it has a successor.
+    async fn watched(&self, serial: &str) -> Result<Option<Watched>, StoreError> {
         if let Some(certificate) = self.certificate(serial).await? {
-            return Ok(Some((validity(&certificate), certificate.node)));
+            let node = self.node(&certificate.node).await?;
+            return Ok(node
+                .filter(|node| node.record.current.serial == serial)
+                .map(|node| Watched { validity: validity(&certificate), node: Some(node) }));
         }
         let authority = self.read::<AuthorityRecord>(&key(AUTHORITY, serial)).await?;
         Ok(authority.map(|Versioned { record, .. }| {
             let issued_at = from_unix_seconds(record.issued_at);
             let validity =
                 Validity { not_before: issued_at, issued_at, not_after: from_unix_seconds(record.not_after) };
-            (validity, String::new())
+            Watched { validity, node: None }
         }))
     }
 
@@ -272,19 +267,25 @@ impl Ledger {
         self.page(CERTIFICATE.as_bytes(), token, limit).await
     }
 
-    /// Certificates of one node, from the oldest on.
+    /// Certificates of one node, from the newest on.
     pub(crate) async fn certificates_of(
         &self,
         node: &str,
         token: &str,
         limit: usize,
     ) -> Result<Page<CertificateRecord>> {
-        let prefix = node_certificate_prefix(node);
-        let (serials, next) = self.raw_page(&prefix, token, limit).await?;
-        let mut certificates = Vec::with_capacity(serials.len());
-        for serial in serials {
-            certificates.extend(self.certificate(&String::from_utf8_lossy(&serial)).await?);
+        let mut next = match token {
+            "" => self.node(node).await?.map(|node| node.record.current.serial).unwrap_or_default(),
+            token => String::from_utf8_lossy(&page_start(token)?).into_owned(),
+        };
+        let mut certificates = Vec::new();
+        while !next.is_empty() && certificates.len() < limit {
+            // What the token of a page names may be anything.
+            let certificate = self.certificate(&next).await?.filter(|certificate| certificate.node == node);
+            next = certificate.as_ref().map(|certificate| certificate.former.clone()).unwrap_or_default();
+            certificates.extend(certificate);
         }
+        let next = if next.is_empty() { String::new() } else { page_token(next.as_bytes()) };
         Ok((certificates, next))
     }
 
@@ -335,19 +336,6 @@ fn put_over<R>(batch: &mut Batch, key: Vec<u8>, former: &Versioned<R>, record: &
 
 fn key(prefix: &str, name: &str) -> Vec<u8> {
     [prefix.as_bytes(), name.as_bytes()].concat()
-}
-
-fn node_certificate_prefix(node: &str) -> Vec<u8> {
-    // Names have no slash, so no name's keys lie under another's.
-    [NODE_CERTIFICATE.as_bytes(), node.as_bytes(), b"/"].concat()
-}
-
-fn node_certificate_key(certificate: &CertificateRecord, now: SystemTime) -> Vec<u8> {
-    let nanoseconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
-    let mut key = node_certificate_prefix(&certificate.node);
-    key.extend(u64::try_from(nanoseconds).unwrap_or(u64::MAX).to_be_bytes());
-    key.extend(certificate.serial.as_bytes());
-    key
 }
 
 fn due_key(at: SystemTime, serial: &str) -> Vec<u8> {

@@ -19,6 +19,26 @@ pub(crate) struct NodeRecord {
     /// Seconds since 1970.
     #[prost(int64, tag = "5")]
     pub(crate) enrolled_at: i64,
+    /// Its newest certificate; all others of this node are superseded.
+    #[prost(message, required, tag = "6")]
+    pub(crate) current: Current,
+}
+
+/// The newest certificate of a node.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Current {
+    /// Lower-case hexadecimal.
+    #[prost(string, tag = "1")]
+    pub(crate) serial: String,
+    /// SHA-256 of the licensor certificate (DER).
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) digest: Vec<u8>,
+    /// Seconds since 1970.
+    #[prost(int64, tag = "3")]
+    pub(crate) issued_at: i64,
+    /// Whether a warning of its end was raised.
+    #[prost(bool, tag = "4")]
+    pub(crate) warned: bool,
 }
 
 /// A certificate that was issued; never changed. Key: `certificate/<serial>`.
@@ -50,17 +70,9 @@ pub(crate) struct CertificateRecord {
     /// SHA-256 over the digests of the public keys that were asked for.
     #[prost(bytes = "vec", tag = "9")]
     pub(crate) keys_digest: Vec<u8>,
-}
-
-/// That a certificate is no longer the newest of its node. Key: `standing/<serial>`; absent while it is.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct StandingRecord {
-    /// Serial number of the successor.
-    #[prost(string, tag = "1")]
-    pub(crate) superseded_by: String,
-    /// Seconds since 1970.
-    #[prost(int64, tag = "2")]
-    pub(crate) superseded_at: i64,
+    /// Serial number of the certificate of the same node that this one superseded; empty for the first.
+    #[prost(string, tag = "10")]
+    pub(crate) former: String,
 }
 
 /// An enrolment token without its secret. Key: `token/<id>`.

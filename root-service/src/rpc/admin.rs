@@ -204,7 +204,7 @@ impl AdminRpc {
     }
 
     async fn node(&self, node: NodeRecord) -> Result<pb::Node> {
-        let newest = self.ledger().newest_of(&node.name).await?;
+        let newest = self.ledger().certificate(&node.current.serial).await?;
         Ok(pb::Node {
             name: node.name,
             owner: node.owner,
@@ -217,9 +217,11 @@ impl AdminRpc {
     }
 
     async fn certificate(&self, record: CertificateRecord) -> Result<pb::Certificate> {
-        let standing = self.ledger().standing(&record.serial).await?;
+        let node = self.ledger().node(&record.node).await?;
+        let newest = node.map(|node| node.record.current.serial).unwrap_or_default();
+        let superseded = newest != record.serial;
         let not_after = from_unix_seconds(record.not_after);
-        let status = if standing.is_some() {
+        let status = if superseded {
             CertificateStatus::Superseded
         } else if self.clock.now() >= not_after {
             CertificateStatus::Expired
@@ -232,7 +234,7 @@ impl AdminRpc {
             not_before: Some(timestamp(from_unix_seconds(record.not_before))),
             not_after: Some(timestamp(not_after)),
             status: status.into(),
-            superseded_by: standing.map(|standing| standing.superseded_by).unwrap_or_default(),
+            superseded_by: if superseded { newest } else { String::new() },
             issuer_key_id: record.issuer_key_id,
             certificate: record.licensor,
             server_certificate: record.server,

@@ -25,7 +25,7 @@ pub(crate) fn own_events(authority: Arc<Authority>) -> EventAccess {
         Box::pin(async move {
             let caller = authority.identify(peer.as_deref()).await?;
             authority.check_in_force(&caller)?;
-            filter.node = Some(caller.certificate.node);
+            filter.node = Some(caller.node.record.name);
             Ok(filter)
         })
     })

@@ -80,7 +80,7 @@ fn past_the_time_for_late_renewals_only_a_new_token_helps() {
     assert!(pair.node.status()["last_renewal_error"].is_null());
     let listed = pair.root.json(&["certificates", "list", "--node", "berlin-1"]);
     let statuses: Vec<_> = listed.as_array().unwrap().iter().map(|c| c["status"].as_str().unwrap()).collect();
-    assert_eq!(statuses, ["superseded", "superseded", "current"]);
+    assert_eq!(statuses, ["current", "superseded", "superseded"]);
     for service in [&*pair.root, &*pair.node] {
         assert!(events(service, EXPIRED).iter().all(|event| event["status"] == "ended"));
     }

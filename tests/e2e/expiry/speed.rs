@@ -65,6 +65,7 @@ fn in_time_that_runs_a_hundred_times_as_fast_a_node_renews_by_itself_for_several
         .as_array()
         .unwrap()
         .iter()
+        .rev()
         .map(|certificate| certificate["serial"].as_str().unwrap().to_owned())
         .collect();
     assert!(known.starts_with(&serials), "{known:?} does not begin with {serials:?}");

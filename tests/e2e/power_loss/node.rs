@@ -76,7 +76,7 @@ fn a_node_that_loses_power_keeps_its_credential_and_every_license_that_it_handed
         node.start();
         let listed = root.json(&["certificates", "list", "--node", "berlin-1"]);
         let issued: Vec<_> =
-            listed.as_array().unwrap().iter().map(|c| c["serial"].as_str().unwrap()).collect();
+            listed.as_array().unwrap().iter().rev().map(|c| c["serial"].as_str().unwrap()).collect();
         let place = |serial: &str| issued.iter().position(|issued| *issued == serial).unwrap();
         let serial = node.serial();
         assert!(place(&serial) >= place(renewals.last().unwrap()), "round {round}: a renewal is lost");
