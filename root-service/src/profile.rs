@@ -58,10 +58,21 @@ pub(crate) struct Holder<'a> {
 /// The issuer of a certificate.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct IssuerFacts<'a> {
-    /// Subject key identifier, lower-case hexadecimal.
-    pub(crate) key_id: &'a str,
+    /// What its certificates say of where things are.
+    pub(crate) places: &'a Places,
     /// No certificate outlives this instant.
     pub(crate) not_after: SystemTime,
+}
+
+/// Extensions that all certificates of one issuer have alike.
+#[derive(Debug)]
+pub(crate) struct Places {
+    /// authorityInfoAccess with the issuer's certificate.
+    issuer: CustomExtension,
+    /// The same, and where the certificate is renewed.
+    issuer_and_renewal: CustomExtension,
+    /// cRLDistributionPoints.
+    revocation_lists: Vec<CrlDistributionPoint>,
 }
 
 impl Profile {
@@ -99,7 +110,7 @@ impl Profile {
             ExtendedKeyUsagePurpose::ClientAuth,
             ExtendedKeyUsagePurpose::Other(oid::LICENSOR_PURPOSE.to_vec()),
         ];
-        params.custom_extensions = vec![self.information_access(issuer.key_id, true)];
+        params.custom_extensions = vec![issuer.places.issuer_and_renewal.clone()];
         Ok(params)
     }
 
@@ -118,8 +129,18 @@ impl Profile {
         params.subject_alt_names = dns_names.collect::<Result<_, _>>()?;
         params.subject_alt_names.extend(ip_addresses.iter().copied().map(SanType::IpAddress));
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        params.custom_extensions = vec![self.information_access(issuer.key_id, false)];
+        params.custom_extensions = vec![issuer.places.issuer.clone()];
         Ok(params)
+    }
+
+    /// What the certificates of an issuer with this subject key identifier (lower-case hexadecimal) say of places.
+    pub(crate) fn places(&self, key_id: &str) -> Places {
+        let list = format!("{}/crl/{key_id}.crl", self.ops_url);
+        Places {
+            issuer: self.information_access(key_id, false),
+            issuer_and_renewal: self.information_access(key_id, true),
+            revocation_lists: vec![CrlDistributionPoint { uris: vec![list] }],
+        }
     }
 
     /// The SPIFFE ID of a licensing server.
@@ -129,7 +150,10 @@ impl Profile {
 
     /// The licensing server that a SPIFFE ID of this trust domain names.
     pub(crate) fn node_name<'a>(&self, spiffe_id: &'a str) -> Option<&'a str> {
-        spiffe_id.strip_prefix("spiffe://")?.strip_prefix(&*self.trust_domain)?.strip_prefix("/licensing-server/")
+        spiffe_id
+            .strip_prefix("spiffe://")?
+            .strip_prefix(&*self.trust_domain)?
+            .strip_prefix("/licensing-server/")
     }
 
     fn end_entity(
@@ -143,8 +167,7 @@ impl Profile {
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.use_authority_key_identifier_extension = true;
-        let list = format!("{}/crl/{}.crl", self.ops_url, issuer.key_id);
-        params.crl_distribution_points = vec![CrlDistributionPoint { uris: vec![list] }];
+        params.crl_distribution_points.clone_from(&issuer.places.revocation_lists);
         Ok(params)
     }
 

@@ -1,5 +1,7 @@
 //! The catalogue of events: id, name, severity and message of each kind.
 
+use std::collections::BTreeMap;
+
 /// How bad an event is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -94,11 +96,23 @@ impl EventKind {
         Self::ALL.iter().copied().find(|kind| kind.id() == id)
     }
 
-    /// The message in English.
-    pub fn message<'a>(self, arguments: impl Iterator<Item = (&'a String, &'a String)>) -> String {
-        arguments.fold(self.template().to_owned(), |text, (name, value)| {
-            text.replace(&format!("{{{name}}}"), value)
-        })
+    /// The message in English. An argument that is missing is left as its name in braces.
+    #[must_use]
+    pub fn message(self, arguments: &BTreeMap<String, String>) -> String {
+        let mut message = String::with_capacity(160);
+        let mut rest = self.template();
+        while let Some((before, (name, after))) =
+            rest.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
+        {
+            message.push_str(before);
+            match arguments.get(name) {
+                Some(value) => message.push_str(value),
+                None => message.extend(["{", name, "}"]),
+            }
+            rest = after;
+        }
+        message.push_str(rest);
+        message
     }
 }
 
@@ -107,6 +121,15 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    #[test]
+    fn a_message_has_its_arguments_and_shows_those_that_are_missing() {
+        let arguments = BTreeMap::from([("holder".to_owned(), "a {not_after}".to_owned())]);
+        let message = EventKind::CertificateRenewed.message(&arguments);
+        let expected =
+            "The licensor certificate of a {not_after} was renewed; the new one is valid until {not_after}.";
+        assert_eq!(message, expected);
+    }
 
     #[test]
     fn ids_and_names_are_unique_and_names_end_in_event() {

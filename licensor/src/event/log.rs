@@ -1,16 +1,22 @@
 //! The durable log of events: appended to in the commit of the change that an event tells of.
 
-use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+use std::{
+    collections::BTreeMap,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::SystemTime,
+};
 
 use prost::Message;
 use prost_types::Timestamp;
-use tokio::sync::watch;
+use tokio::{runtime::Handle, sync::watch};
 
 use super::{EventKind, Severity};
 use crate::{
     clock::{SharedClock, from_timestamp, rfc3339, timestamp},
     error::Result,
-    store::{Batch, SharedStore, StoreError, log_key, log_position},
+    store::{Batch, SharedStore, StoreError},
     telemetry::Metrics,
 };
 
@@ -176,19 +182,7 @@ impl EventLog {
         clock: SharedClock,
         metrics: Arc<Metrics>,
     ) -> Result<Self, StoreError> {
-        let mut latest = 0;
-        // The end of the log, by bisection over its dense positions.
-        let (mut low, mut high) = (0_u64, 1_u64 << 62);
-        while low < high {
-            let middle = low + (high - low).div_ceil(2);
-            match store.scan(LOG, &log_key(LOG, middle), 1).await?.first() {
-                Some((key, _)) => {
-                    latest = log_position(LOG, key).unwrap_or(middle);
-                    low = latest;
-                }
-                None => high = middle - 1,
-            }
-        }
+        let latest = store.log_end(LOG).await?;
         Ok(Self { store, clock, metrics, latest: watch::Sender::new(latest) })
     }
 
@@ -211,20 +205,9 @@ impl EventLog {
             };
             batch.append(LOG, record.encode_to_vec());
         }
-        // On its own: a caller that goes away must not keep what became durable from being told.
-        let this = Arc::clone(self);
-        let told = tokio::spawn(async move {
-            let positions = this.store.commit(batch).await?;
-            this.tell(&events, &positions);
-            Ok(())
-        });
-        told.await.unwrap_or_else(|error| match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // Only at the end of the process; whether the batch was kept shows at the next start.
-            Err(_) => {
-                Err(StoreError::Failed { path: "the store".into(), cause: "the service is stopping".into() })
-            }
-        })
+        let store = Arc::clone(&self.store);
+        let kept = Box::pin(async move { store.commit(batch).await });
+        Commit { log: Arc::clone(self), kept: Some(kept), events }.await
     }
 
     /// Shows to people what has become durable.
@@ -279,10 +262,9 @@ impl EventLog {
         let mut events = Vec::new();
         let mut next = from.max(1);
         loop {
-            let page = self.store.scan(LOG, &log_key(LOG, next), PAGE).await?;
+            let page = self.store.read_log(LOG, next, PAGE).await?;
             let whole = page.len() == PAGE;
-            for (key, value) in page {
-                let Some(sequence) = log_position(LOG, &key) else { continue };
+            for (sequence, value) in page {
                 if events.len() == limit || sequence.saturating_sub(from) >= LOOKED_AT {
                     return Ok((events, Some(sequence)));
                 }
@@ -330,9 +312,45 @@ impl EventLog {
     }
 }
 
+/// A commit on its way. A caller that goes away does not keep what becomes durable from being told.
+struct Commit {
+    log: Arc<EventLog>,
+    kept: Option<BoxFuture<Result<Vec<u64>, StoreError>>>,
+    events: Vec<Event>,
+}
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+impl Future for Commit {
+    type Output = Result<(), StoreError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(kept) = &mut self.kept else { return Poll::Pending };
+        let positions = ready!(kept.as_mut().poll(cx));
+        self.kept = None;
+        Poll::Ready(positions.map(|positions| self.log.tell(&self.events, &positions)))
+    }
+}
+
+impl Drop for Commit {
+    fn drop(&mut self) {
+        // Without a runtime the process ends; whether the batch was kept shows at the next start.
+        if let Some(kept) = self.kept.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let (log, events) = (Arc::clone(&self.log), std::mem::take(&mut self.events));
+            runtime.spawn(async move {
+                if let Ok(positions) = kept.await {
+                    log.tell(&events, &positions);
+                }
+            });
+        }
+    }
+}
+
 /// One line in the log of the system.
 fn announce(event: &Event, sequence: u64) {
-    let message = event.kind.message(event.arguments.iter());
+    let message = event.kind.message(&event.arguments);
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(

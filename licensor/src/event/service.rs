@@ -195,7 +195,7 @@ fn message(stored: StoredEvent) -> pb::Event {
         expected_end_time: None,
         end_time: ended.map(|ended: SystemTime| timestamp(ended)),
         message_key: event.kind.name().to_owned(),
-        message: event.kind.message(event.arguments.iter()),
+        message: event.kind.message(&event.arguments),
         arguments: event.arguments.into_iter().collect(),
     }
 }

@@ -43,8 +43,32 @@ async fn what_was_committed_is_there_after_opening_again() {
     assert_eq!(store.get(b"a").await.unwrap(), Some(b"1".to_vec()));
     assert_eq!(store.get(b"b").await.unwrap(), Some(b"2".to_vec()));
     assert_eq!(store.commit(batch(|b| _ = b.append("log/", "z"))).await, Ok(vec![3]));
-    let log = store.scan(b"log/", &log_key(b"log/", 2), 10).await.unwrap();
-    assert_eq!(log, [(log_key(b"log/", 2), b"y".to_vec()), (log_key(b"log/", 3), b"z".to_vec())]);
+    let log = store.read_log(b"log/", 2, 10).await;
+    assert_eq!(log, Ok(vec![(2, b"y".to_vec()), (3, b"z".to_vec())]));
+    assert_eq!(store.log_end(b"log/").await, Ok(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_is_read_from_any_position_however_its_entries_were_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    assert_eq!(store.log_end(b"log/").await, Ok(0));
+    // One, then many in one batch of every size, then one again.
+    let mut lengths = vec![3];
+    lengths.extend((0..60).map(|entry| [1, 100, 1500, 4000, 7000][entry % 5]));
+    lengths.push(3);
+    store.commit(batch(|b| _ = b.append("log/", vec![0; lengths[0]]))).await.unwrap();
+    let many = batch(|b| lengths[1..61].iter().for_each(|length| _ = b.append("log/", vec![0; *length])));
+    assert_eq!(store.commit(many).await, Ok((2..62).collect::<Vec<_>>()));
+    store.commit(batch(|b| _ = b.append("log/", "end").append("log0", "another log"))).await.unwrap();
+    let whole: Vec<_> = (1_u64..).zip(lengths).collect();
+    for (from, limit) in [(0, 100), (1, 100), (2, 7), (30, 1), (61, 9), (62, 9), (63, 9)] {
+        let read = store.read_log(b"log/", from, limit).await.unwrap();
+        let read: Vec<_> = read.into_iter().map(|(position, entry)| (position, entry.len())).collect();
+        let begin = usize::try_from(from.max(1)).unwrap() - 1;
+        assert_eq!(read, whole[begin.min(62)..(begin + limit).min(62)], "{limit} from {from} on");
+    }
+    assert_eq!(store.log_end(b"log/").await, Ok(62));
 }
 
 #[tokio::test(flavor = "multi_thread")]

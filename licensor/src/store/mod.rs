@@ -2,6 +2,7 @@
 //!
 //! Keys sort the way they are listed. Values are protobuf messages: what they mean is the ledgers' business.
 
+mod log;
 mod overlay;
 mod sled_directory;
 mod sled_store;
@@ -168,6 +169,21 @@ pub trait Store: Debug + Send + Sync {
     /// At most `limit` pairs whose keys begin with `prefix` and are not less than `from`, in the order of the keys.
     async fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Pairs, StoreError>;
 
+    /// At most `limit` entries of the log under `prefix`, from the position `from` on, each with its position.
+    async fn read_log(
+        &self,
+        prefix: &[u8],
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        log::read(self, prefix, from, limit).await
+    }
+
+    /// The newest position in the log under `prefix`; 0 if it is empty.
+    async fn log_end(&self, prefix: &[u8]) -> Result<u64, StoreError> {
+        log::end(self, prefix).await
+    }
+
     /// Applies a batch. When this returns, the change is on the disk; the result holds the position of each value
     /// that was appended, in the batch's order.
     async fn commit(&self, batch: Batch) -> Result<Vec<u64>, StoreError>;
@@ -175,18 +191,6 @@ pub trait Store: Debug + Send + Sync {
 
 /// The store as everyone holds it.
 pub type SharedStore = Arc<dyn Store>;
-
-/// The key of a position in a log.
-#[must_use]
-pub fn log_key(prefix: &[u8], position: u64) -> Vec<u8> {
-    [prefix, &position.to_be_bytes()].concat()
-}
-
-/// The position in a log that a key stands for, if it does.
-#[must_use]
-pub fn log_position(prefix: &[u8], key: &[u8]) -> Option<u64> {
-    Some(u64::from_be_bytes(key.strip_prefix(prefix)?.try_into().ok()?))
-}
 
 #[cfg(test)]
 mod contract;

@@ -78,9 +78,7 @@ mod tests {
 
     fn merge(stored: &[(&str, &str)], former: &[(&str, Option<&str>)], from: &str, limit: usize) -> Pairs {
         let mut overlay = Overlay::default();
-        overlay.show(
-            former.iter().map(|(k, v)| (IVec::from(*k), v.map(IVec::from))).collect(),
-        );
+        overlay.show(former.iter().map(|(k, v)| (IVec::from(*k), v.map(IVec::from))).collect());
         let stored = stored.iter().map(|(k, v)| Ok::<_, Infallible>((IVec::from(*k), IVec::from(*v))));
         overlay.merge(b"k", from.as_bytes(), limit, stored).unwrap()
     }

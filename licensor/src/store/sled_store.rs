@@ -5,7 +5,7 @@
 //! then answers all of them. Meanwhile readers see the values from before ([`Overlay`]).
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -17,7 +17,9 @@ use async_trait::async_trait;
 use sled::IVec;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Batch, Pairs, Store, StoreError, log_key, log_position, overlay::{Former, Overlay},
+use super::{
+    Batch, Pairs, Store, StoreError, log,
+    overlay::{Former, Overlay},
     sled_directory,
 };
 use crate::file;
@@ -104,7 +106,7 @@ impl SledStore {
             data,
             directory: path.clone(),
             minimum_free_bytes: options.minimum_free_bytes,
-            positions: HashMap::new(),
+            log_ends: HashMap::new(),
             failed,
         };
         let committer = thread::Builder::new()
@@ -182,7 +184,8 @@ struct Committer {
     data: File,
     directory: PathBuf,
     minimum_free_bytes: u64,
-    positions: HashMap<Vec<u8>, u64>,
+    /// The newest positions of logs, by prefix.
+    log_ends: HashMap<Vec<u8>, u64>,
     failed: watch::Sender<Option<StoreError>>,
 }
 
@@ -192,6 +195,8 @@ struct Group {
     changes: HashMap<IVec, Option<IVec>>,
     /// What is stored under each key that is changed, or of which something is expected.
     former: Former,
+    /// What is added to logs: by prefix, the newest position before, and the entries after it.
+    appended: BTreeMap<Vec<u8>, (u64, Vec<Vec<u8>>)>,
 }
 
 impl Group {
@@ -267,7 +272,8 @@ impl Committer {
                 return Err(StoreError::Conflict { key: key.clone() });
             }
         }
-        let mut values = batch.put.iter().chain(&batch.add).chain(&batch.append).map(|(_, value)| value.len());
+        let mut values =
+            batch.put.iter().chain(&batch.add).chain(&batch.append).map(|(_, value)| value.len());
         if let Some(length) = values.find(|length| *length > LARGEST_VALUE) {
             return Err(StoreError::TooLarge { length });
         }
@@ -281,9 +287,10 @@ impl Committer {
         }
         let mut positions = Vec::with_capacity(batch.append.len());
         for (prefix, value) in batch.append {
-            let position = self.next_position(&prefix)?;
-            group.add(log_key(&prefix, position), value);
-            positions.push(position);
+            let end = self.log_end(&prefix)?;
+            let (before, entries) = group.appended.entry(prefix).or_insert((end, Vec::new()));
+            entries.push(value);
+            positions.push(*before + entries.len() as u64);
         }
         for (key, value) in batch.add {
             group.add(key, value);
@@ -300,20 +307,27 @@ impl Committer {
         Ok(())
     }
 
-    fn next_position(&mut self, prefix: &[u8]) -> Result<u64, StoreError> {
-        let last = match self.positions.get(prefix) {
-            Some(last) => *last,
-            None => match self.shared.database.scan_prefix(prefix).next_back() {
-                Some(Ok((key, _))) => log_position(prefix, &key).unwrap_or_default(),
-                Some(Err(error)) => return Err(self.failure(&error.to_string())),
-                None => 0,
-            },
+    /// The newest position of a log that is on the disk.
+    fn log_end(&mut self, prefix: &[u8]) -> Result<u64, StoreError> {
+        if let Some(end) = self.log_ends.get(prefix) {
+            return Ok(*end);
+        }
+        let end = match self.shared.database.scan_prefix(prefix).next_back() {
+            Some(Ok((key, _))) => log::position(prefix, &key).unwrap_or_default(),
+            Some(Err(error)) => return Err(self.failure(&error.to_string())),
+            None => 0,
         };
-        self.positions.insert(prefix.to_vec(), last + 1);
-        Ok(last + 1)
+        self.log_ends.insert(prefix.to_vec(), end);
+        Ok(end)
     }
 
-    fn write(&self, group: Group) -> Result<(), StoreError> {
+    fn write(&mut self, mut group: Group) -> Result<(), StoreError> {
+        for (prefix, (before, entries)) in std::mem::take(&mut group.appended) {
+            self.log_ends.insert(prefix.clone(), before + entries.len() as u64);
+            for (key, value) in log::chunks(&prefix, before, entries) {
+                group.add(key, value);
+            }
+        }
         if group.changes.is_empty() {
             return Ok(());
         }

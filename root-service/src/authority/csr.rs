@@ -8,16 +8,12 @@ use rcgen::SubjectPublicKeyInfo;
 use x509_parser::{
     certification_request::X509CertificationRequest,
     extensions::{GeneralName, ParsedExtension},
+    oid_registry::{OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_SIG_ED25519},
     prelude::FromDer,
 };
 
 /// Octets that a request may have.
 const LONGEST: usize = 16 << 10;
-
-const OID_EC: &str = "1.2.840.10045.2.1";
-const OID_P256: &str = "1.2.840.10045.3.1.7";
-const OID_P384: &str = "1.3.132.0.34";
-const OID_ED25519: &str = "1.3.101.112";
 
 /// The public key of a request whose holder proved that it has the private key.
 #[derive(Debug)]
@@ -69,31 +65,28 @@ pub(crate) fn check(field: &'static str, der: &[u8], approved: &[String]) -> Res
 
 fn accepted_key(field: &'static str, csr: &X509CertificationRequest<'_>) -> Result<SubjectPublicKeyInfo> {
     let info = &csr.certification_request_info.subject_pki;
-    let algorithm = info.algorithm.algorithm.to_id_string();
+    let algorithm = &info.algorithm.algorithm;
     // RFC 5480 §2.1.1: the curve is the parameter. Other algorithms have NULL there, or nothing.
-    let curve = (algorithm == OID_EC)
+    let curve = (*algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY)
         .then(|| info.algorithm.parameters.as_ref()?.as_oid().ok())
-        .flatten()
-        .map(|oid| oid.to_id_string());
+        .flatten();
     let refused = || {
-        let found = curve.as_ref().unwrap_or(&algorithm);
+        let found = curve.as_ref().unwrap_or(algorithm).to_id_string();
         Error::new(
             Reason::KeyNotAccepted,
             format!("{field}: keys of the kind {found} are not certified; use P-256, P-384 or Ed25519"),
         )
         .with("field", field)
-        .with("algorithm", found.clone())
+        .with("algorithm", found)
     };
-    match (algorithm.as_str(), curve.as_deref()) {
-        (OID_EC, Some(OID_P256 | OID_P384)) | (OID_ED25519, _) => {}
-        _ => return Err(refused()),
-    }
     // One form for each kind of key (RFC 5480 §2.2, RFC 8410 §4): aws-lc reads others, too, and few others do.
     let point = &info.subject_public_key;
-    let usual = match (algorithm.as_str(), curve.as_deref()) {
-        (OID_EC, Some(OID_P256)) => point.data.len() == 65 && point.data.first() == Some(&4),
-        (OID_EC, Some(OID_P384)) => point.data.len() == 97 && point.data.first() == Some(&4),
-        _ => point.data.len() == 32,
+    let uncompressed = |octets| point.data.len() == octets && point.data.first() == Some(&4);
+    let usual = match &curve {
+        Some(curve) if *curve == OID_EC_P256 => uncompressed(65),
+        Some(curve) if *curve == OID_NIST_EC_P384 => uncompressed(97),
+        None if *algorithm == OID_SIG_ED25519 => point.data.len() == 32,
+        _ => return Err(refused()),
     };
     if !usual || point.unused_bits != 0 {
         return Err(Error::new(

@@ -29,7 +29,7 @@ use verifier::Certificate;
 use crate::{
     config::Config,
     ledger::{Ledger, TokenRecord},
-    profile::{IssuerFacts, NotEncodable, Profile},
+    profile::{IssuerFacts, NotEncodable, Places, Profile},
 };
 
 pub(crate) use anchor::{AuthorityFiles, InitError};
@@ -46,6 +46,7 @@ pub(crate) struct Authority {
     clock: SharedClock,
     ledger: Arc<Ledger>,
     profile: Profile,
+    places: Places,
     issuer: Issuer<'static, PrivateKey>,
     /// Its certificate (DER).
     certificate: Vec<u8>,
@@ -53,7 +54,8 @@ pub(crate) struct Authority {
     validity: Validity,
     renew_after_expiry: Duration,
     renewal_at: f64,
-    places: Semaphore,
+    /// Those who sign at the same time.
+    signing: Semaphore,
 }
 
 /// What a new token is for.
@@ -86,17 +88,19 @@ impl Authority {
         if rcgen::PublicKeyData::subject_public_key_info(issuer.key()) != facts.public_key_info {
             return Err(InitError::KeyDoesNotMatch);
         }
+        let profile = profile(config);
         Ok(Self {
             clock,
             ledger,
-            profile: profile(config),
+            places: profile.places(&facts.key_id),
+            profile,
             issuer,
             validity: Validity::of(&facts),
             certificate,
             facts,
             renew_after_expiry: config.certificate.renew_after_expiry.0,
             renewal_at: config.renewal.at,
-            places: Semaphore::new(config.limits.signing),
+            signing: Semaphore::new(config.limits.signing),
         })
     }
 
@@ -222,7 +226,7 @@ impl Authority {
 
     /// A place among those that sign at the same time.
     fn place(&self) -> Result<SemaphorePermit<'_>> {
-        self.places.try_acquire().map_err(|_| {
+        self.signing.try_acquire().map_err(|_| {
             // Those who are sent away together shall not come back together.
             let wait = Duration::from_millis(rand::random_range(500..2_000));
             Error::new(
@@ -234,7 +238,7 @@ impl Authority {
     }
 
     fn issuer_facts(&self) -> IssuerFacts<'_> {
-        IssuerFacts { key_id: &self.facts.key_id, not_after: self.validity.not_after }
+        IssuerFacts { places: &self.places, not_after: self.validity.not_after }
     }
 
     /// The span in which the holder of a certificate should renew: a fifteenth of its lifetime around the configured
