@@ -21,6 +21,8 @@ use crate::{
 };
 
 const LOG: &[u8] = b"event/";
+/// The argument that names whom an event is about. Not stored where it is the node.
+const HOLDER: &str = "holder";
 const ENDED: &[u8] = b"event-ended/";
 /// Events read from the store at once.
 const PAGE: usize = 256;
@@ -64,7 +66,7 @@ impl Event {
         serial.clone_into(&mut self.serial);
         node.clone_into(&mut self.node);
         if !node.is_empty() {
-            self = self.argument("holder", node);
+            self = self.argument(HOLDER, node);
         }
         self
     }
@@ -200,7 +202,12 @@ impl EventLog {
                 serial: event.serial.clone(),
                 node: event.node.clone(),
                 activated_by: event.activated_by.clone(),
-                arguments: event.arguments.clone(),
+                arguments: event
+                    .arguments
+                    .iter()
+                    .filter(|(name, value)| *name != HOLDER || **value != event.node)
+                    .map(|(name, value)| (name.clone(), value.clone()))
+                    .collect(),
                 topic: event.topic.clone(),
             };
             batch.append(LOG, record.encode_to_vec());
@@ -294,12 +301,16 @@ impl EventLog {
             end.and_then(|end| EndRecord::decode(&*end).ok())
                 .map(|end| from_timestamp(end.time).unwrap_or(time))
         };
+        let mut arguments = record.arguments;
+        if !record.node.is_empty() {
+            arguments.entry(HOLDER.to_owned()).or_insert_with(|| record.node.clone());
+        }
         let event = Event {
             kind,
             serial: record.serial,
             node: record.node,
             activated_by: record.activated_by,
-            arguments: record.arguments,
+            arguments,
             topic: record.topic,
         };
         Ok(Some(StoredEvent { sequence, time, ended, event }))

@@ -19,6 +19,7 @@ use licensor::{
     store::{Batch, SharedStore, StoreError},
 };
 use prost::Message;
+use verifier::certificate::hex;
 
 pub(crate) use record::{
     AuthorityRecord, CertificateRecord, Current, DueRecord, NodeRecord, TokenRecord, TokenStanding,
@@ -81,7 +82,7 @@ impl Ledger {
     }
 
     pub(crate) async fn certificate(&self, serial: &str) -> Result<Option<CertificateRecord>, StoreError> {
-        Ok(self.read(&key(CERTIFICATE, serial)).await?.map(|versioned| versioned.record))
+        Ok(self.read(&serial_key(CERTIFICATE, serial)).await?.map(|versioned| versioned.record))
     }
 
     pub(crate) async fn token(&self, id: &str) -> Result<Option<Versioned<TokenRecord>>, StoreError> {
@@ -133,7 +134,7 @@ impl Ledger {
         issuance: Issuance<'_>,
     ) -> Result<(), StoreError> {
         let Issuance { certificate, former_node, event, now } = issuance;
-        batch.add(key(CERTIFICATE, &certificate.serial), certificate.encode_to_vec());
+        batch.add(serial_key(CERTIFICATE, &certificate.serial), certificate.encode_to_vec());
         self.watch_end(&mut batch, &certificate.serial, validity(certificate), now);
         // Whatever was raised for the former certificate ends.
         if let Some(former) = former_node.map(|node| &node.record.current)
@@ -157,8 +158,8 @@ impl Ledger {
     /// Adds the next warning of a certificate's end to what is due.
     fn watch_end(&self, batch: &mut Batch, serial: &str, validity: Validity, now: SystemTime) {
         if let Some(next) = Warnings::of(&validity, &self.expiry).next(now) {
-            let due = DueRecord { serial: serial.to_owned() };
-            batch.add(due_key(next, serial), due.encode_to_vec());
+            let due = DueRecord { serial: octets(serial) };
+            batch.add(due_key(next, &due.serial), due.encode_to_vec());
         }
     }
 
@@ -211,7 +212,7 @@ impl Ledger {
     async fn raise_one(&self, due_key: Vec<u8>, value: Vec<u8>, now: SystemTime) -> Result<(), StoreError> {
         let mut batch = Batch::new();
         batch.expect(due_key.clone(), Some(value.clone())).delete(due_key);
-        let serial = DueRecord::decode(&*value).map(|due| due.serial).unwrap_or_default();
+        let serial = DueRecord::decode(&*value).map(|due| hex(&due.serial)).unwrap_or_default();
         let Some(watched) = self.watched(&serial).await? else {
             return self.events.commit(batch, Vec::new()).await;
         };
@@ -338,13 +339,25 @@ fn key(prefix: &str, name: &str) -> Vec<u8> {
     [prefix.as_bytes(), name.as_bytes()].concat()
 }
 
-fn due_key(at: SystemTime, serial: &str) -> Vec<u8> {
+/// Keys are short, and so cheap to the store: octets instead of digits, and as many as tell two of one second apart.
+fn serial_key(prefix: &str, serial: &str) -> Vec<u8> {
+    [prefix.as_bytes(), &octets(serial)].concat()
+}
+
+fn due_key(at: SystemTime, serial: &[u8]) -> Vec<u8> {
     // Rounded up: when the key is due, so is the warning.
     let seconds = unix_seconds(at + Duration::from_nanos(999_999_999));
     let mut key = DUE.as_bytes().to_vec();
     key.extend(u64::try_from(seconds).unwrap_or_default().to_be_bytes());
-    key.extend(serial.as_bytes());
+    key.extend(serial.iter().take(8));
     key
+}
+
+/// The octets of hexadecimal digits; those of the text itself if it is none, which then stands for nothing else.
+fn octets(serial: &str) -> Vec<u8> {
+    let pairs = serial.as_bytes().chunks(2);
+    let octet = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    pairs.map(octet).collect::<Option<_>>().unwrap_or_else(|| serial.as_bytes().to_vec())
 }
 
 fn due_at(key: &[u8]) -> i64 {

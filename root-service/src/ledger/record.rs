@@ -41,7 +41,7 @@ pub(crate) struct Current {
     pub(crate) warned: bool,
 }
 
-/// A certificate that was issued; never changed. Key: `certificate/<serial>`.
+/// A certificate that was issued; never changed. Key: `certificate/<octets of the serial>`.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct CertificateRecord {
     /// Lower-case hexadecimal.
@@ -131,11 +131,12 @@ impl TokenRecord {
     }
 }
 
-/// A certificate whose next warning is due. Key: `due/<seconds since 1970, big-endian><serial>`.
+/// A certificate whose next warning is due. Key: `due/<seconds since 1970, big-endian><first octets of the serial>`.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct DueRecord {
-    #[prost(string, tag = "1")]
-    pub(crate) serial: String,
+    /// Octets of the serial number.
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) serial: Vec<u8>,
 }
 
 /// The certificate of the authority itself, whose end is watched like any other. Key: `authority/<serial>`.
