@@ -28,6 +28,8 @@ use crate::file;
 const QUEUE: usize = 1024;
 /// Batches that share one sync at most.
 const GROUP: usize = 512;
+/// Turns that the committer leaves to others, one after the other, before it goes on without them.
+const TURNS: usize = 4;
 
 /// Octets that a value may have. sled moves large pages into files of their own, which it never syncs; sixteen values of
 /// this size make a page that stays in place.
@@ -368,18 +370,19 @@ impl Committer {
     }
 }
 
-/// Adds those who are about to ask: a sync costs more than their turn on this core. Ends with the first turn that brings
-/// nobody, so that nobody waits for others to come.
+/// Adds those who are about to ask: a sync costs more than their turns on this core. Ends when some turns in a row have
+/// brought nobody, so that nobody waits for others to come.
 fn gather(requests: &mut mpsc::Receiver<Request>, waiting: &mut Vec<Request>) {
-    let mut before = 0;
-    while (before + 1..GROUP).contains(&waiting.len()) {
-        before = waiting.len();
+    let mut in_vain = 0;
+    while in_vain < TURNS && waiting.len() < GROUP {
+        let before = waiting.len();
         thread::yield_now();
         while waiting.len() < GROUP
             && let Ok(request) = requests.try_recv()
         {
             waiting.push(request);
         }
+        in_vain = if waiting.len() == before { in_vain + 1 } else { 0 };
     }
 }
 
