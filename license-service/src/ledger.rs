@@ -15,6 +15,7 @@ use licensor::{
     store::{Batch, SharedStore, StoreError},
 };
 use prost::Message;
+use verifier::certificate::octets;
 
 const CREDENTIAL: &[u8] = b"credential/current";
 const PENDING: &str = "credential/pending/";
@@ -101,7 +102,7 @@ pub(crate) struct Holder<'a> {
     pub(crate) validity: Validity,
 }
 
-/// A licence that was issued. Key: `license/<exp, big-endian><jti>`.
+/// A licence that was issued. Key: `license/<exp, big-endian><octets of jti>`.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct LicenseRecord {
     #[prost(string, tag = "1")]
@@ -313,8 +314,7 @@ impl Ledger {
     /// Keeps a licence.
     pub(crate) async fn add_license(&self, license: &LicenseRecord) -> Result<(), StoreError> {
         let mut batch = Batch::new();
-        let key = license_key(license.expires_at, &license.id);
-        batch.expect(key.clone(), None).put(key, license.encode_to_vec());
+        batch.add(license_key(license.expires_at, &license.id), license.encode_to_vec());
         self.store.commit(batch).await.map(|_| ())
     }
 
@@ -370,7 +370,7 @@ fn expiry_topic(serial: &str) -> String {
 fn license_key(expires_at: i64, id: &str) -> Vec<u8> {
     let mut key = LICENSE.to_vec();
     key.extend(u64::try_from(expires_at).unwrap_or_default().to_be_bytes());
-    key.extend(id.as_bytes());
+    key.extend(octets(id).unwrap_or_default());
     key
 }
 

@@ -146,3 +146,11 @@ pub fn hex(octets: &[u8]) -> String {
     let digit = |value: u8| char::from(DIGITS[usize::from(value & 15)]);
     octets.iter().flat_map(|octet| [digit(octet >> 4), digit(*octet)]).collect()
 }
+
+/// The octets of hexadecimal digits; `None` if `digits` is anything else.
+#[must_use]
+pub fn octets(digits: &str) -> Option<Vec<u8>> {
+    let digit = |character: u8| char::from(character).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let pairs = digits.as_bytes().chunks(2);
+    pairs.map(|pair| Some((digit(*pair.first()?)? << 4) | digit(*pair.get(1)?)?)).collect()
+}

@@ -136,13 +136,12 @@ impl Authority {
         let names: Vec<_> = node.dns_names.iter().chain(&node.ip_addresses).cloned().collect();
         // 2. In force, or so lately expired that it can be renewed? A certificate that has a successor is answered
         //    with that one if it was issued for the same keys: the first answer may have been lost.
-        if !caller.is_newest() {
-            let newest = self.recorded(&node.current.serial).await?;
-            if newest.former == caller.serial {
-                let keys = self.check_requests(requests, &node.name, &names)?;
-                if newest.keys_digest == keys.digest {
-                    return Ok(self.issued(newest));
-                }
+        if !caller.is_newest()
+            && let Some(successor) = self.ledger.successor(node, &caller.serial).await?
+        {
+            let keys = self.check_requests(requests, &node.name, &names)?;
+            if successor.keys_digest == keys.digest {
+                return Ok(self.issued(successor));
             }
         }
         self.check_renewable(caller, now)?;

@@ -19,7 +19,7 @@ use licensor::{
     store::{Batch, SharedStore, StoreError},
 };
 use prost::Message;
-use verifier::certificate::hex;
+use verifier::certificate::{self, hex};
 
 pub(crate) use record::{
     AuthorityRecord, CertificateRecord, Current, DueRecord, NodeRecord, TokenRecord, TokenStanding,
@@ -30,6 +30,9 @@ const CERTIFICATE: &str = "certificate/";
 const TOKEN: &str = "token/";
 const DUE: &str = "due/";
 const AUTHORITY: &str = "authority/";
+
+/// Certificates of a node among which the successor of an older one is looked for.
+const LOOKED_BACK: usize = 100;
 
 /// A record together with the bytes that it was read from: a change expects them to be still there.
 #[derive(Debug, Clone)]
@@ -268,6 +271,24 @@ impl Ledger {
         self.page(CERTIFICATE.as_bytes(), token, limit).await
     }
 
+    /// The certificate of a node that superseded the one with this serial number. Only a lost answer is asked for again,
+    /// and that soon: what lies far back is not looked for.
+    pub(crate) async fn successor(
+        &self,
+        node: &NodeRecord,
+        serial: &str,
+    ) -> Result<Option<CertificateRecord>, StoreError> {
+        let mut next = node.current.serial.clone();
+        for _ in 0..LOOKED_BACK {
+            match self.certificate(&next).await? {
+                Some(certificate) if certificate.former == serial => return Ok(Some(certificate)),
+                Some(certificate) => next = certificate.former,
+                None => break,
+            }
+        }
+        Ok(None)
+    }
+
     /// Certificates of one node, from the newest on.
     pub(crate) async fn certificates_of(
         &self,
@@ -353,11 +374,9 @@ fn due_key(at: SystemTime, serial: &[u8]) -> Vec<u8> {
     key
 }
 
-/// The octets of hexadecimal digits; those of the text itself if it is none, which then stands for nothing else.
+/// The octets of a serial number; those of the text itself if it is none, which then stands for nothing.
 fn octets(serial: &str) -> Vec<u8> {
-    let pairs = serial.as_bytes().chunks(2);
-    let octet = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    pairs.map(octet).collect::<Option<_>>().unwrap_or_else(|| serial.as_bytes().to_vec())
+    certificate::octets(serial).unwrap_or_else(|| serial.as_bytes().to_vec())
 }
 
 fn due_at(key: &[u8]) -> i64 {

@@ -40,8 +40,8 @@ fn kept_licenses(node: &Node) -> Vec<String> {
     let options = SledOptions { directory: node.data("store"), cache_bytes: 16 << 20, minimum_free_bytes: 0 };
     let store = SledStore::open(&options).unwrap_or_else(|error| panic!("{error}: {}", node.log()));
     let pairs = runtime().block_on(store.scan(b"license/", b"license/", usize::MAX)).unwrap();
-    // license/<8 octets of exp><jti>
-    pairs.iter().map(|(key, _)| String::from_utf8(key[16..].to_vec()).unwrap()).collect()
+    // license/<8 octets of exp><octets of jti>
+    pairs.iter().map(|(key, _)| verifier::certificate::hex(&key[16..])).collect()
 }
 
 #[test]
