@@ -202,7 +202,7 @@ fn blank(now: SystemTime, not_after: SystemTime) -> Result<CertificateParams, No
     let mut params = CertificateParams::default();
     params.not_before = whole_second(now.checked_sub(backdate).ok_or_else(out_of_range)?)?;
     params.not_after = whole_second(not_after)?;
-    params.serial_number = Some(serial_number()?);
+    params.serial_number = Some(serial_number(now)?);
     params.distinguished_name = DistinguishedName::new();
     params.subject_alt_names = Vec::new();
     params.is_ca = IsCa::ExplicitNoCa;
@@ -216,11 +216,13 @@ fn blank(now: SystemTime, not_after: SystemTime) -> Result<CertificateParams, No
     Ok(params)
 }
 
-/// 20 octets, positive, without a leading zero: 158 random bits (RFC 5280 §4.1.2.2).
-fn serial_number() -> Result<SerialNumber, KeyError> {
-    let mut octets: [u8; 20] = random_bytes()?;
-    octets[0] = (octets[0] & 0x3f) | 0x40;
-    Ok(SerialNumber::from_slice(&octets))
+/// 20 octets, positive, without a leading zero (RFC 5280 §4.1.2.2): 30 bits of the time in seconds, so that records of
+/// certificates follow one another in the store, and 128 random bits.
+fn serial_number(now: SystemTime) -> Result<SerialNumber, KeyError> {
+    let seconds = licensor::clock::unix_seconds(now) & 0x3fff_ffff;
+    let [.., a, b, c, d] = seconds.to_be_bytes();
+    let random: [u8; 16] = random_bytes()?;
+    Ok(SerialNumber::from([&[a | 0x40, b, c, d], random.as_slice()].concat()))
 }
 
 fn whole_second(time: SystemTime) -> Result<OffsetDateTime, NotEncodable> {

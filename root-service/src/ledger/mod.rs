@@ -360,7 +360,7 @@ fn key(prefix: &str, name: &str) -> Vec<u8> {
     [prefix.as_bytes(), name.as_bytes()].concat()
 }
 
-/// Keys are short, and so cheap to the store: octets instead of digits, and as many as tell two of one second apart.
+/// Keys are short, and so cheap to the store: octets instead of digits, and as many as tell two apart.
 fn serial_key(prefix: &str, serial: &str) -> Vec<u8> {
     [prefix.as_bytes(), &octets(serial)].concat()
 }
@@ -370,7 +370,8 @@ fn due_key(at: SystemTime, serial: &[u8]) -> Vec<u8> {
     let seconds = unix_seconds(at + Duration::from_nanos(999_999_999));
     let mut key = DUE.as_bytes().to_vec();
     key.extend(u64::try_from(seconds).unwrap_or_default().to_be_bytes());
-    key.extend(serial.iter().take(8));
+    // The last octets of a serial number are random.
+    key.extend(&serial[serial.len().saturating_sub(8)..]);
     key
 }
 

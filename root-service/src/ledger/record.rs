@@ -131,7 +131,7 @@ impl TokenRecord {
     }
 }
 
-/// A certificate whose next warning is due. Key: `due/<seconds since 1970, big-endian><first octets of the serial>`.
+/// A certificate whose next warning is due. Key: `due/<seconds since 1970, big-endian><last octets of the serial>`.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct DueRecord {
     /// Octets of the serial number.
