@@ -87,6 +87,7 @@ fn every_metric_is_there_from_the_start_and_prometheus_reads_it() {
             ("licensor_events", "counter"),
             ("licensor_connections", "gauge"),
             ("licensor_connections_refused", "counter"),
+            ("licensor_calls_under_way", "gauge"),
         ] {
             assert_eq!(types[name], kind, "{name}");
         }

@@ -382,3 +382,35 @@ fn announce(event: &Event, sequence: u64) {
         Severity::Error => line!(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use crate::{
+        clock::SystemClock,
+        store::{SledOptions, SledStore},
+    };
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_becomes_durable_is_told_though_its_caller_has_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = SledOptions {
+            directory: directory.path().join("store"),
+            cache_bytes: 1 << 24,
+            minimum_free_bytes: 0,
+        };
+        let store: SharedStore = Arc::new(SledStore::open(&options).unwrap());
+        let metrics = Metrics::shared();
+        let log = EventLog::open(store, SystemClock::shared(), Arc::clone(&metrics)).await.unwrap();
+        let log = Arc::new(log);
+        let mut latest = log.subscribe();
+        let mut commit = Box::pin(log.raise(Event::new(EventKind::TokenCreated)));
+        let _ = commit.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        drop(commit);
+        latest.wait_for(|latest| *latest == 1).await.unwrap();
+        let counted = "licensor_events_total{id=\"106\",name=\"TokenCreatedEvent\"} 1";
+        assert!(metrics.text().contains(counted), "{}", metrics.text());
+    }
+}

@@ -227,11 +227,11 @@ impl Ledger {
                 if holder.is_empty() { event.argument("holder", "this root's authority") } else { event };
             event.active_for(expiry_topic(&serial))
         });
-        if let Some(node) = &watched.node {
+        // A renewal that came meanwhile leaves nothing to warn of.
+        if let Some(node) = watched.node.filter(|_| event.is_some()) {
             let current = Current { warned: true, ..node.record.current.clone() };
             let warned = NodeRecord { current, ..node.record.clone() };
-            let unchanged = if event.is_some() { &warned } else { &node.record };
-            put_over(&mut batch, key(NODE, &node.record.name), node, unchanged);
+            put_over(&mut batch, key(NODE, &node.record.name), &node, &warned);
         }
         self.events.commit(batch, event.into_iter().collect()).await
     }
