@@ -10,11 +10,11 @@ use licensor::{
     event::{EventLog, EventRpc},
     health::{HealthRpc, Working},
     key::{KeyAlgorithm, PrivateKey},
-    ops, process,
+    log, ops, process,
     reflection::reflection,
     serve::{Acceptor, Shutdown, bind, grpc_server},
     store::{SharedStore, SledOptions, SledStore},
-    telemetry::{self, Metrics},
+    telemetry::Metrics,
     tls,
 };
 use proto::{
@@ -82,7 +82,7 @@ impl Core {
 /// Runs the service.
 pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     process::prepare();
-    telemetry::start_log(&config.log)?;
+    let _log = log::start(&config.log)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %serde_json::to_string(&config)?, "starting");
     let mut parts = process::Parts::new()?;
     let _data_dir = DataDir::open(&config.data_dir)?;

@@ -12,6 +12,7 @@ pub mod expiry;
 pub mod file;
 pub mod health;
 pub mod key;
+pub mod log;
 pub mod ops;
 pub mod page;
 pub mod process;

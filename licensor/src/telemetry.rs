@@ -1,8 +1,7 @@
-//! Structured logs, and metrics in the OpenMetrics text format.
+//! Metrics in the OpenMetrics text format.
 
 use std::{
     fmt::Write,
-    io::IsTerminal,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -12,30 +11,8 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
-use tracing_subscriber::EnvFilter;
 
-use crate::{
-    clock::unix_seconds,
-    config::{ConfigError, Log, LogFormat},
-    event::EventKind,
-};
-
-/// Starts logging to standard error.
-///
-/// # Errors
-/// [`ConfigError`] if `log.level` is not understood.
-pub fn start_log(log: &Log) -> Result<(), ConfigError> {
-    let filter = EnvFilter::try_new(&log.level).map_err(|error| ConfigError::unusable("log.level", error))?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // A second call (in tests) leaves the first in place.
-    let _ = match log.format {
-        LogFormat::Json => subscriber.json().flatten_event(true).with_current_span(false).try_init(),
-        LogFormat::Pretty => {
-            subscriber.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init()
-        }
-    };
-    Ok(())
-}
+use crate::{clock::unix_seconds, event::EventKind};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CallLabels {

@@ -10,12 +10,12 @@ use licensor::{
     data_dir::DataDir,
     event::{Event, EventKind, EventLog, EventRpc},
     health::{HealthRpc, Working},
-    ops,
+    log, ops,
     process::{self, Parts},
     reflection::reflection,
     serve::{Acceptor, Shutdown, bind, grpc_server},
     store::{SharedStore, SledOptions, SledStore},
-    telemetry::{self, Metrics},
+    telemetry::Metrics,
     tls,
 };
 use proto::{
@@ -72,7 +72,7 @@ impl Core {
 /// Runs the service.
 pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     process::prepare();
-    telemetry::start_log(&config.log)?;
+    let _log = log::start(&config.log)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %serde_json::to_string(&config)?, "starting");
     let mut parts = Parts::new()?;
     let files = AuthorityFiles::load(&config)?;

@@ -78,6 +78,11 @@ fn calls_in_flight_are_finished_and_what_they_were_answered_is_kept() {
         })
         .collect();
     assert_eq!(root.wait(), 0);
+    let log = root.log();
+    assert!(log.lines().last().unwrap().contains("stopped"), "{log}");
+    for serial in &renewed {
+        assert!(log.contains(serial), "no line tells of the renewal of {serial}: {log}");
+    }
     root.start();
     let listed = root.json(&["certificates", "list"]);
     let current: Vec<_> = listed.as_array().unwrap().iter().filter(|c| c["status"] == "current").collect();

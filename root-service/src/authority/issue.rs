@@ -115,6 +115,7 @@ impl Authority {
             ip_addresses: record.record.ip_addresses.clone(),
             enrolled_at: former.map_or(unix_seconds(now), |node| node.enrolled_at),
             current: former.map(|node| node.current.clone()).unwrap_or_default(),
+            look_at: former.map_or(0, |node| node.look_at),
         };
         let certificate = self.sign(&node, &keys, now)?;
         // 5. One durable commit, then the answer.

@@ -191,6 +191,25 @@ async fn after_a_long_silence_only_the_most_severe_event_is_raised() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_leaves_the_next_look_alone_unless_its_warning_is_due_before() {
+    let mut bench = Bench::new().await;
+    let first = bench.enroll("a").await;
+    let month = Some(from_unix_seconds(first.certificate.not_after) - DAY * 30);
+    bench.clock.advance(DAY * 100);
+    let second = bench.renew(&first, &request()).await.unwrap();
+    assert_eq!(bench.authority.ledger().next_due().await.unwrap(), month);
+    bench.advance(DAY * 235).await;
+    let month = Some(from_unix_seconds(second.certificate.not_after) - DAY * 30);
+    assert_eq!(bench.authority.ledger().next_due().await.unwrap(), month);
+    Arc::get_mut(&mut bench.authority).unwrap().profile.validity = DAY;
+    let short = bench.renew(&second, &request()).await.unwrap();
+    bench.advance(DAY).await;
+    let ids: Vec<_> = bench.events("a").await.into_iter().map(|(id, _)| id).collect();
+    assert_eq!(ids, [106, 100, 101, 101, 18], "{}", short.certificate.serial);
+    assert_eq!(bench.authority.ledger().next_due().await.unwrap(), None, "nothing comes after expiry");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_authority_warns_of_its_own_end_and_issues_nothing_after_it() {
     let bench =
         Bench::with(|config| config.authority.anchor_validity = licensor::config::Span(DAY * 400)).await;

@@ -22,6 +22,9 @@ pub(crate) struct NodeRecord {
     /// Its newest certificate; all others of this node are superseded.
     #[prost(message, required, tag = "6")]
     pub(crate) current: Current,
+    /// When to look whether a warning is due, seconds since 1970: the time in the key of its [`DueRecord`]. 0: never.
+    #[prost(int64, tag = "7")]
+    pub(crate) look_at: i64,
 }
 
 /// The newest certificate of a node.
@@ -131,12 +134,23 @@ impl TokenRecord {
     }
 }
 
-/// A certificate whose next warning is due. Key: `due/<seconds since 1970, big-endian><last octets of the serial>`.
+/// Whose certificate is to be looked at when the time has come. Key: `due/<seconds since 1970, big-endian><name of the
+/// node, or serial number of the authority's certificate>`.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct DueRecord {
-    /// Octets of the serial number.
-    #[prost(bytes = "vec", tag = "1")]
-    pub(crate) serial: Vec<u8>,
+    #[prost(oneof = "Watched", tags = "1, 2")]
+    pub(crate) watched: Option<Watched>,
+}
+
+/// Whose certificate is watched.
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub(crate) enum Watched {
+    /// The newest of the node with this name.
+    #[prost(string, tag = "1")]
+    Node(String),
+    /// The authority's own certificate with this serial number.
+    #[prost(string, tag = "2")]
+    Authority(String),
 }
 
 /// The certificate of the authority itself, whose end is watched like any other. Key: `authority/<serial>`.
