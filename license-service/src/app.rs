@@ -34,7 +34,7 @@ use crate::{
     expiry_watch::ExpiryWatch,
     ledger::Ledger,
     licensing::Licensing,
-    renewal::{Automatic, KeyStore, Parts, Renewal},
+    renewal::{Automatic, KeyStore, Parts, Renewal, RevocationWatch},
     rpc::{AdminRpc, LicensingRpc, StatusRpc},
 };
 
@@ -157,7 +157,16 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         enabled: config.renewal.automatic,
         token_file: config.enrollment.token_file.clone(),
     };
-    parts.start("automatic renewal", automatic.run(shutdown));
+    parts.start("automatic renewal", automatic.run(shutdown.clone()));
+    let revocation = RevocationWatch {
+        renewal: core.renewal.clone(),
+        clock: clock.clone(),
+        metrics: core.metrics.clone(),
+        file: config.data_dir.join("revocation-list.crl"),
+        poll_interval: config.revocation.poll_interval.0,
+        check_interval: config.expiry.check_interval.0,
+    };
+    parts.start("the revocation watch", revocation.run(shutdown));
     tracing::info!(listen = %config.listen, ops = %config.ops_listen, admin = %admin_path.display(), "serving");
     let outcome = parts.run(stop, core.store.failure(), config.limits.drain.0).await;
     // One that stays behind is replaced at the next start.

@@ -24,7 +24,7 @@ use proto::licensing::v1::{
 };
 use serde_json::{Value, json};
 use tonic::transport::Channel;
-use verifier::Certificate;
+use verifier::{Certificate, RevocationList, Trust};
 
 use crate::{app, config::Config};
 
@@ -82,7 +82,7 @@ enum Command {
     Events(EventsCommand),
     /// Verify a licence offline
     #[command(
-        after_help = "Revocation is not known offline and not checked.\n\nExample:\n  license-service verify license.jwt --trust-bundle trust-bundle.pem"
+        after_help = "Without a revocation list nothing counts as revoked.\n\nExample:\n  license-service verify license.jwt --trust-bundle trust-bundle.pem --revocation-list root.crl"
     )]
     Verify {
         /// File with the licence; `-` reads it from standard input
@@ -90,6 +90,9 @@ enum Command {
         /// Trust anchors (PEM) [default: trust-bundle.pem in `data_dir`]
         #[arg(long, value_name = "FILE")]
         trust_bundle: Option<PathBuf>,
+        /// Revocation list of an authority (DER), as the address in its certificates serves it (repeatable)
+        #[arg(long = "revocation-list", value_name = "FILE")]
+        revocation_lists: Vec<PathBuf>,
     },
     /// Print completions for a shell
     #[command(after_help = "Example:\n  license-service completions zsh > ~/.zfunc/_license-service")]
@@ -108,12 +111,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             clap_complete::generate(shell, &mut Arguments::command(), "license-service", &mut io::stdout());
             Ok(())
         }
-        Command::Verify { file, trust_bundle } => {
+        Command::Verify { file, trust_bundle, revocation_lists } => {
             let bundle = match trust_bundle {
                 Some(bundle) => bundle,
                 None => Config::load(config_file)?.data_dir.join("trust-bundle.pem"),
             };
-            verify(&file, &bundle, output)
+            verify(&file, &bundle, &revocation_lists, output)
         }
         Command::Enroll { token_file, token } => {
             let config = Config::load(config_file)?;
@@ -250,7 +253,7 @@ fn certificate_json(der: &[u8]) -> Value {
     }
 }
 
-fn verify(file: &PathBuf, bundle: &PathBuf, output: Output) -> Result<(), Failure> {
+fn verify(file: &PathBuf, bundle: &PathBuf, lists: &[PathBuf], output: Output) -> Result<(), Failure> {
     let unreadable =
         |path: &PathBuf, error: io::Error| Failure::Failed(format!("{}: {error}", path.display()));
     let license = if file.as_os_str() == "-" {
@@ -262,7 +265,17 @@ fn verify(file: &PathBuf, bundle: &PathBuf, output: Output) -> Result<(), Failur
         .map_err(|error| Failure::Failed(format!("{}: {error}", bundle.display())))?;
     let anchors: Vec<Vec<u8>> = anchors.into_iter().map(pem::Pem::into_contents).collect();
     let now = unix_seconds(SystemClock::shared().now());
-    let claims = verifier::verify_license(&license, &anchors, now, LEEWAY)
+    let lists = lists
+        .iter()
+        .map(|path| {
+            let der = fs::read(path).map_err(|error| unreadable(path, error))?;
+            let list = RevocationList::verify(&der, &anchors)
+                .and_then(|list| list.check_dates(now, LEEWAY).map(|()| list));
+            list.map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let trust = Trust { anchors: &anchors, revocation_lists: &lists, leeway: LEEWAY };
+    let claims = verifier::verify_license(&license, trust, now)
         .map_err(|error| Failure::other(anyhow::Error::new(error).context("the licence is not valid")))?;
     let mut shown = serde_json::to_value(&claims).map_err(Failure::other)?;
     for name in ["iat", "nbf", "exp"] {

@@ -41,6 +41,8 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) renewal: RenewalConfig,
     #[serde(default)]
+    pub(crate) revocation: RevocationConfig,
+    #[serde(default)]
     pub(crate) store: StoreConfig,
 }
 
@@ -97,6 +99,20 @@ impl Default for RenewalConfig {
     }
 }
 
+/// `[revocation]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RevocationConfig {
+    /// How often the revocation list is fetched, give or take a fifth.
+    pub(crate) poll_interval: Span,
+}
+
+impl Default for RevocationConfig {
+    fn default() -> Self {
+        Self { poll_interval: Span(Duration::from_secs(900)) }
+    }
+}
+
 fn default_listen() -> SocketAddr {
     (Ipv4Addr::UNSPECIFIED, 7444).into()
 }
@@ -125,6 +141,9 @@ impl Config {
                 "renewal.at",
                 "it is a share of the lifetime, from 0.1 to 0.95",
             ));
+        }
+        if self.revocation.poll_interval.0 < Duration::from_secs(1) {
+            return Err(ConfigError::unusable("revocation.poll_interval", "it must be 1s at least"));
         }
         if let Some(address) = &self.enrollment.root_address {
             host_and_port(address)

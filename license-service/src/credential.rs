@@ -2,7 +2,7 @@
 //! would check them before anyone sees them.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, SystemTime},
 };
 
@@ -17,7 +17,7 @@ use licensor::{
 use rcgen::PublicKeyData;
 use rustls::sign::CertifiedKey;
 use verifier::{
-    Certificate, ChainError,
+    Certificate, ChainError, Revoked,
     license::{LICENSE_TYPE, LicenseHeader},
     verify_licensor_chain, verify_server_chain,
 };
@@ -66,6 +66,8 @@ pub(crate) struct Credential {
     pub(crate) server: Arc<CertifiedKey>,
     /// What the root is shown.
     pub(crate) client: Arc<CertifiedKey>,
+    /// Set for good once a revocation list names the certificate.
+    pub(crate) revoked: OnceLock<Revoked>,
 }
 
 impl Credential {
@@ -124,6 +126,7 @@ impl Credential {
             jose_header: BASE64_URL_SAFE_NO_PAD.encode(header),
             server: certified_key(&chain(&issuance.server), server).map_err(unfit)?,
             client: certified_key(&licensor_chain, licensor).map_err(unfit)?,
+            revoked: OnceLock::new(),
             facts,
             issuance,
         })
@@ -156,7 +159,7 @@ impl Credential {
 /// That licences can be issued at `now`, with which credential; or why not.
 ///
 /// # Errors
-/// `NOT_ENROLLED`, `LICENSOR_CERTIFICATE_EXPIRED` or `LICENSOR_CERTIFICATE_NOT_YET_VALID`.
+/// `NOT_ENROLLED`, `CERTIFICATE_REVOKED`, `LICENSOR_CERTIFICATE_EXPIRED` or `LICENSOR_CERTIFICATE_NOT_YET_VALID`.
 pub(crate) fn enabled(credential: Option<&Arc<Credential>>, now: SystemTime) -> Result<&Arc<Credential>> {
     let Some(credential) = credential else {
         return Err(Error::new(
@@ -164,6 +167,16 @@ pub(crate) fn enabled(credential: Option<&Arc<Credential>>, now: SystemTime) -> 
             "this licensing server is not enrolled: make a token at the root (`root-service token create`) and run `license-service enroll`",
         ));
     };
+    if let Some(revoked) = credential.revoked.get() {
+        let at = rfc3339(from_unix_seconds(revoked.at));
+        let message = format!(
+            "the licensor certificate of {} was revoked on {at}: nothing is issued until this server is enrolled again with a new token (`license-service enroll`)",
+            credential.node()
+        );
+        return Err(Error::new(Reason::CertificateRevoked, message)
+            .with("revoked_at", at)
+            .with("serial", &credential.facts.serial));
+    }
     let Validity { not_before, not_after, .. } = credential.validity;
     if now >= not_after {
         let message = format!(

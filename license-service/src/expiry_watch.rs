@@ -61,7 +61,10 @@ impl ExpiryWatch {
     async fn look(&self, credential: Option<&Arc<Credential>>) -> Result<(), StoreError> {
         let Some(credential) = credential else { return Ok(()) };
         let now = self.clock.now();
-        self.ledger.raise_due(&credential.holder(), now).await?;
+        match credential.revoked.get() {
+            Some(revoked) => self.ledger.raise_revoked(&credential.holder(), *revoked).await?,
+            None => self.ledger.raise_due(&credential.holder(), now).await?,
+        }
         let problem = enabled(Some(credential), now).err().map(|error| error.message);
         self.ledger.note_enabled(problem.as_deref(), &credential.holder()).await?;
         self.ledger.cull_licenses(now).await

@@ -15,7 +15,7 @@ use licensor::{
     store::{Batch, SharedStore, StoreError},
 };
 use prost::Message;
-use verifier::certificate::octets;
+use verifier::{Revoked, certificate::octets, revocation::reason_name};
 
 const CREDENTIAL: &[u8] = b"credential/current";
 const PENDING: &str = "credential/pending/";
@@ -251,20 +251,35 @@ impl Ledger {
     /// the current one.
     pub(crate) async fn raise_due(&self, holder: &Holder<'_>, now: SystemTime) -> Result<(), StoreError> {
         let Some(kind) = Warnings::of(&holder.validity, &self.expiry).due(now) else { return Ok(()) };
+        self.raise_once(Event::new(kind).until(holder.validity.not_after), holder).await
+    }
+
+    /// Raises that the certificate was revoked, if it was not raised yet and the certificate is still the current one.
+    pub(crate) async fn raise_revoked(
+        &self,
+        holder: &Holder<'_>,
+        revoked: Revoked,
+    ) -> Result<(), StoreError> {
+        let event = Event::new(EventKind::CertificateRevoked)
+            .argument("certificate", holder.serial)
+            .argument("reason", reason_name(revoked.reason));
+        self.raise_once(event, holder).await
+    }
+
+    /// Raises an event about a certificate, unless it or a more severe one was raised.
+    async fn raise_once(&self, event: Event, holder: &Holder<'_>) -> Result<(), StoreError> {
+        let kind = event.kind;
         let key = raised_key(holder.serial);
         let raised = self.store.get(&key).await?;
         let record: RaisedRecord = raised.as_deref().map(decode).transpose()?.unwrap_or_default();
-        // The ids 16, 17, 18 rise with the severity.
+        // The ids rise with the severity: 16, 17, 18, and 110 for a revoked one.
         if record.id >= kind.id() {
             return Ok(());
         }
         let mut batch = Batch::new();
         batch.expect(key.clone(), raised).put(key, RaisedRecord { id: kind.id() }.encode_to_vec());
         self.expect_current(&mut batch).await?;
-        let event = Event::new(kind)
-            .about(holder.serial, holder.node)
-            .until(holder.validity.not_after)
-            .active_for(expiry_topic(holder.serial));
+        let event = event.about(holder.serial, holder.node).active_for(expiry_topic(holder.serial));
         unless_outrun(self.events.commit(batch, vec![event]).await)
     }
 

@@ -57,7 +57,7 @@ impl Licensing {
     /// The credential, if licences can be issued with it now.
     ///
     /// # Errors
-    /// `NOT_ENROLLED`, `LICENSOR_CERTIFICATE_EXPIRED` or `LICENSOR_CERTIFICATE_NOT_YET_VALID`.
+    /// `NOT_ENROLLED`, `CERTIFICATE_REVOKED`, `LICENSOR_CERTIFICATE_EXPIRED` or `LICENSOR_CERTIFICATE_NOT_YET_VALID`.
     pub(crate) fn enabled(&self) -> Result<Arc<Credential>> {
         let credential = self.credential.borrow();
         enabled(credential.as_ref(), self.clock.now()).cloned()

@@ -62,6 +62,12 @@ reasons! {
     CertificateUnknown = "CERTIFICATE_UNKNOWN", PermissionDenied;
     /// The certificate was revoked.
     CertificateRevoked = "CERTIFICATE_REVOKED", PermissionDenied;
+    /// The certificate was revoked before.
+    CertificateAlreadyRevoked = "CERTIFICATE_ALREADY_REVOKED", FailedPrecondition;
+    /// No authority of this root has this key identifier.
+    AuthorityUnknown = "AUTHORITY_UNKNOWN", NotFound;
+    /// A revocation list is not what it should be.
+    RevocationListInvalid = "REVOCATION_LIST_INVALID", FailedPrecondition;
     /// The certificate has a successor.
     CertificateSuperseded = "CERTIFICATE_SUPERSEDED", PermissionDenied;
     /// The certificate expired too long ago to be renewed.

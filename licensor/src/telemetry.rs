@@ -64,6 +64,8 @@ pub struct Metrics {
     events: Family<EventLabels, Counter>,
     not_after: Gauge,
     last_renewal: Gauge,
+    list_number: Gauge,
+    list_next_update: Gauge,
     /// Connections that are open.
     pub connections: Gauge,
     /// Connections that were turned away or failed their handshake.
@@ -91,6 +93,8 @@ impl Metrics {
             events: Family::default(),
             not_after: Gauge::default(),
             last_renewal: Gauge::default(),
+            list_number: Gauge::default(),
+            list_next_update: Gauge::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
             calls_under_way: Gauge::default(),
@@ -109,6 +113,16 @@ impl Metrics {
             "last_successful_renewal_seconds",
             "When a certificate was last renewed here, seconds since 1970; 0 if never",
             metrics.last_renewal.clone(),
+        );
+        registry.register(
+            "revocation_list_number",
+            "Number of the newest revocation list; 0 if there is none",
+            metrics.list_number.clone(),
+        );
+        registry.register(
+            "revocation_list_next_update_seconds",
+            "When the revocation list must have been replaced, seconds since 1970; 0 if there is none",
+            metrics.list_next_update.clone(),
         );
         registry.register("connections", "Open connections on the TLS port", metrics.connections.clone());
         registry.register(
@@ -146,6 +160,12 @@ impl Metrics {
     /// Shows when a renewal last succeeded.
     pub fn set_last_renewal(&self, at: SystemTime) {
         self.last_renewal.set(unix_seconds(at));
+    }
+
+    /// Shows which revocation list is the newest.
+    pub fn set_revocation_list(&self, number: u64, next_update: SystemTime) {
+        self.list_number.set(i64::try_from(number).unwrap_or(i64::MAX));
+        self.list_next_update.set(unix_seconds(next_update));
     }
 
     /// Records a call.

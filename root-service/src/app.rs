@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use axum::{Router, http::header::CONTENT_TYPE, routing::get};
+use axum::{
+    Router,
+    http::{StatusCode, header::CONTENT_TYPE},
+    routing::get,
+};
 use licensor::{
     admin::{self, Administrators},
     clock::SharedClock,
@@ -65,7 +69,12 @@ impl Core {
             .until(validity.not_after);
         authority.ledger().watch_authority(&facts.serial, validity, created).await?;
         metrics.set_not_after(validity.not_after);
-        Ok(Self { authority: Arc::new(authority), events, metrics, store })
+        let authority = Arc::new(authority);
+        // The watch tries again.
+        if let Err(error) = authority.refresh_revocation_list().await {
+            tracing::error!(%error, "the revocation list could not be published");
+        }
+        Ok(Self { authority, events, metrics, store })
     }
 }
 
@@ -126,6 +135,7 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         authority: core.authority.clone(),
         own_server,
         clock: clock.clone(),
+        metrics: core.metrics.clone(),
         check_interval: config.expiry.check_interval.0,
         ticker,
     };
@@ -173,12 +183,20 @@ fn ops_routes(core: &Core) -> Router {
     let authority = core.authority.clone();
     let readiness = move || authority.check_enabled().map_err(|error| format!("{}: {error}", error.reason));
     let certificate = core.authority.trust_anchor().to_vec();
-    let path = format!("/issuer/{}.cer", core.authority.facts().key_id);
-    ops::routes(Arc::new(readiness), core.metrics.clone()).route(
-        &path,
+    let key_id = &core.authority.facts().key_id;
+    let (issuer, list) = (format!("/issuer/{key_id}.cer"), format!("/crl/{key_id}.crl"));
+    let authority = core.authority.clone();
+    ops::routes(Arc::new(readiness), core.metrics.clone())
         // RFC 5280 §4.2.2.1: DER, application/pkix-cert
-        get(move || async move { ([(CONTENT_TYPE, "application/pkix-cert")], certificate) }),
-    )
+        .route(&issuer, get(move || async move { ([(CONTENT_TYPE, "application/pkix-cert")], certificate) }))
+        // RFC 5280 §4.2.1.13 and RFC 2585 §4: DER, application/pkix-crl
+        .route(
+            &list,
+            get(move || async move {
+                let list = authority.revocation_list().ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
+                Ok::<_, StatusCode>(([(CONTENT_TYPE, "application/pkix-crl")], list.der.clone()))
+            }),
+        )
 }
 
 /// Makes the trust anchor; returns whether it did.

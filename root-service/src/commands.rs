@@ -12,9 +12,10 @@ use licensor::{
     events_cli::{self, EventsCommand},
 };
 use proto::certification::v1::{
-    Authority, Certificate, CertificateStatus, CreateTokenRequest, EnrollmentToken, GetAuthorityRequest,
-    GetCertificateRequest, GetNodeRequest, GetRootStatusRequest, ListCertificatesRequest, ListNodesRequest,
-    ListTokensRequest, Node, RevokeTokenRequest, TokenStatus,
+    Authority, Certificate, CertificateStatus, CreateTokenRequest, DecommissionNodeRequest, EnrollmentToken,
+    GetAuthorityRequest, GetCertificateRequest, GetNodeRequest, GetRootStatusRequest,
+    ListCertificatesRequest, ListNodesRequest, ListTokensRequest, Node, RevocationReason,
+    RevokeCertificateRequest, RevokeTokenRequest, TokenStatus,
     certification_admin_service_client::CertificationAdminServiceClient,
 };
 use serde_json::{Value, json};
@@ -129,6 +130,15 @@ enum NodesCommand {
         /// Its name
         name: String,
     },
+    /// End a node for good: its certificate is revoked, and its name is never enrolled again
+    #[command(after_help = "Example:\n  root-service nodes decommission berlin-1 --yes")]
+    Decommission {
+        /// Its name
+        name: String,
+        /// Do not ask for the name again
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -136,7 +146,7 @@ enum CertificatesCommand {
     /// List certificates
     #[command(after_help = "Example:\n  root-service certificates list --node berlin-1")]
     List {
-        /// Only those of this node, from the oldest on
+        /// Only those of this node, from the newest on
         #[arg(long)]
         node: Option<String>,
     },
@@ -146,6 +156,46 @@ enum CertificatesCommand {
         /// Serial number, hexadecimal
         serial: String,
     },
+    /// Revoke a certificate for good, and publish a revocation list that has it
+    #[command(after_help = "Example:\n  root-service certificates revoke 5f0c…9a --reason key-compromise")]
+    Revoke {
+        /// Serial number, hexadecimal
+        serial: String,
+        /// Why (RFC 5280 §5.3.1)
+        #[arg(long, value_enum, default_value_t)]
+        reason: WhyRevoked,
+    },
+}
+
+/// Why a certificate is revoked.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum WhyRevoked {
+    /// It is not said
+    #[default]
+    Unspecified,
+    /// Somebody else may have the private key
+    KeyCompromise,
+    /// The licensing server has another owner
+    AffiliationChanged,
+    /// Another certificate took its place
+    Superseded,
+    /// The licensing server is no longer in use
+    CessationOfOperation,
+    /// The licensing server may no longer issue licences
+    PrivilegeWithdrawn,
+}
+
+impl From<WhyRevoked> for RevocationReason {
+    fn from(why: WhyRevoked) -> Self {
+        match why {
+            WhyRevoked::Unspecified => Self::Unspecified,
+            WhyRevoked::KeyCompromise => Self::KeyCompromise,
+            WhyRevoked::AffiliationChanged => Self::AffiliationChanged,
+            WhyRevoked::Superseded => Self::Superseded,
+            WhyRevoked::CessationOfOperation => Self::CessationOfOperation,
+            WhyRevoked::PrivilegeWithdrawn => Self::PrivilegeWithdrawn,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -271,13 +321,28 @@ async fn nodes(command: NodesCommand, client: &mut Client, output: Output) -> Re
                 rows.extend(page.nodes.iter().map(node_json));
                 page_token = page.next_page_token;
                 if page_token.is_empty() {
-                    return print_list(output, &["name", "owner", "serial", "not_after"], &rows);
+                    return print_list(
+                        output,
+                        &["name", "owner", "serial", "not_after", "decommissioned_at"],
+                        &rows,
+                    );
                 }
             }
         }
         NodesCommand::Show { name } => {
             let node = client.get_node(GetNodeRequest { name }).await?.into_inner().node;
             print_object(output, &node_json(&node.unwrap_or_default()))
+        }
+        NodesCommand::Decommission { name, yes } => {
+            // What does not exist is not worth a question.
+            client.get_node(GetNodeRequest { name: name.clone() }).await?;
+            if !yes {
+                confirm(&name)?;
+            }
+            let answer = client.decommission_node(DecommissionNodeRequest { name }).await?.into_inner();
+            let mut shown = node_json(&answer.node.unwrap_or_default());
+            shown["revocation_list_number"] = json!(answer.revocation_list_number);
+            print_object(output, &shown)
         }
     }
 }
@@ -318,13 +383,39 @@ async fn certificates(
                     json!(pem::encode(&pem::Pem::new("CERTIFICATE", der)))
                 }
             };
-            shown["superseded_by"] = text(&certificate.superseded_by);
             shown["issuer_key_id"] = text(&certificate.issuer_key_id);
             shown["certificate"] = pem(certificate.certificate);
             shown["server_certificate"] = pem(certificate.server_certificate);
             print_object(output, &shown)
         }
+        CertificatesCommand::Revoke { serial, reason } => {
+            let reason = RevocationReason::from(reason).into();
+            let request = RevokeCertificateRequest { serial, reason };
+            let answer = client.revoke_certificate(request).await?.into_inner();
+            let certificate = answer.certificate.unwrap_or_default();
+            if !certificate.superseded_by.is_empty() {
+                eprintln!(
+                    "note: {} has certificate {} now, which is another one",
+                    certificate.node, certificate.superseded_by
+                );
+            }
+            let mut shown = certificate_json(&certificate);
+            shown["revocation_list_number"] = json!(answer.revocation_list_number);
+            print_object(output, &shown)
+        }
     }
+}
+
+/// Asks for the name of what is about to be ended for good.
+fn confirm(name: &str) -> Result<(), Failure> {
+    let refused =
+        || Failure::Failed(format!("{name} was not decommissioned: type its name when asked, or give --yes"));
+    eprint!(
+        "{name} is decommissioned for good: its certificate is revoked, and its name is never enrolled again.\nType its name to go on: "
+    );
+    let mut typed = String::new();
+    io::stdin().read_line(&mut typed).map_err(Failure::other)?;
+    if typed.trim() == name { Ok(()) } else { Err(refused()) }
 }
 
 async fn status(client: &mut Client, output: Output) -> Result<(), Failure> {
@@ -383,6 +474,7 @@ fn node_json(node: &Node) -> Value {
         "enrolled_at": instant(node.enroll_time),
         "serial": text(&node.current_serial),
         "not_after": instant(node.not_after),
+        "decommissioned_at": instant(node.decommission_time),
     })
 }
 
@@ -400,5 +492,11 @@ fn certificate_json(certificate: &Certificate) -> Value {
         "not_before": instant(certificate.not_before),
         "not_after": instant(certificate.not_after),
         "status": status,
+        "superseded_by": text(&certificate.superseded_by),
+        "revoked_at": instant(certificate.revoke_time),
+        "revocation_reason": match certificate.revoke_time {
+            Some(_) => json!(certificate.revocation_reason().as_str_name().trim_start_matches("REVOCATION_REASON_").to_lowercase()),
+            None => Value::Null,
+        },
     })
 }

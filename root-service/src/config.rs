@@ -50,6 +50,8 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) renewal: RenewalConfig,
     #[serde(default)]
+    pub(crate) revocation: RevocationConfig,
+    #[serde(default)]
     pub(crate) store: StoreConfig,
 }
 
@@ -82,6 +84,20 @@ pub(crate) struct CertificateConfig {
 impl Default for CertificateConfig {
     fn default() -> Self {
         Self { validity: days(365), renew_after_expiry: days(30) }
+    }
+}
+
+/// `[revocation]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RevocationConfig {
+    /// How long a revocation list is valid; a new one is signed after half of it.
+    pub(crate) list_validity: Span,
+}
+
+impl Default for RevocationConfig {
+    fn default() -> Self {
+        Self { list_validity: days(1) }
     }
 }
 
@@ -138,6 +154,9 @@ impl Config {
         }
         if self.certificate.validity.0 < Duration::from_secs(1) {
             return Err(ConfigError::unusable("certificate.validity", "it must be 1s at least"));
+        }
+        if self.revocation.list_validity.0 < Duration::from_secs(1) {
+            return Err(ConfigError::unusable("revocation.list_validity", "it must be 1s at least"));
         }
         if self.organization.is_empty() || self.organization.chars().count() > 64 {
             return Err(ConfigError::unusable("organization", "it must have 1 to 64 characters"));

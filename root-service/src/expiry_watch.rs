@@ -1,5 +1,5 @@
-//! Watches the clock: raises events 16, 17 and 18, and replaces the root's own server
-//! certificate in time.
+//! Watches the clock: raises events 16, 17 and 18, and replaces the revocation list and the root's own server certificate
+//! in time.
 
 use std::{
     sync::Arc,
@@ -9,6 +9,7 @@ use std::{
 use licensor::{
     clock::{JumpDetector, SharedClock},
     serve::Shutdown,
+    telemetry::Metrics,
 };
 use tokio::sync::watch;
 
@@ -19,6 +20,7 @@ pub(crate) struct ExpiryWatch {
     pub(crate) authority: Arc<Authority>,
     pub(crate) own_server: Arc<OwnServer>,
     pub(crate) clock: SharedClock,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) check_interval: Duration,
     /// Tells those who watch the health to look again.
     pub(crate) ticker: watch::Sender<u64>,
@@ -46,6 +48,12 @@ impl ExpiryWatch {
         if let Err(error) = ledger.raise_due(self.clock.now()).await {
             tracing::error!(%error, "events that are due could not be kept; they will be tried again");
         }
+        if let Err(error) = self.authority.refresh_revocation_list().await {
+            tracing::error!(%error, "the revocation list could not be published; it will be tried again");
+        }
+        if let Some(list) = self.authority.revocation_list() {
+            self.metrics.set_revocation_list(list.number, list.next_update);
+        }
         if let Err(error) = self.own_server.refresh(&self.authority) {
             tracing::error!(%error, "the certificate of the TLS port could not be replaced");
         }
@@ -55,6 +63,7 @@ impl ExpiryWatch {
     async fn next_deadline(&self, now: SystemTime) -> SystemTime {
         let due = self.authority.ledger().next_due().await.ok().flatten();
         let not_after = Some(self.authority.validity().not_after).filter(|not_after| *not_after > now);
-        [due, not_after].into_iter().flatten().min().unwrap_or(now + self.check_interval)
+        let list = self.authority.next_revocation_list();
+        [due, not_after, list].into_iter().flatten().min().unwrap_or(now + self.check_interval)
     }
 }

@@ -8,8 +8,9 @@ use std::{
 
 use licensor::key::{KeyError, random_bytes};
 use rcgen::{
-    BasicConstraints, CertificateParams, CrlDistributionPoint, CustomExtension, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyUsagePurpose, SanType, SerialNumber, string::Ia5String,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
+    CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyUsagePurpose,
+    RevokedCertParams, SanType, SerialNumber, string::Ia5String,
 };
 use time::OffsetDateTime;
 use verifier::{certificate::BACKDATE_SECONDS, oid};
@@ -133,6 +134,25 @@ impl Profile {
         Ok(params)
     }
 
+    /// A revocation list of the issuer with this subject key identifier.
+    pub(crate) fn revocation_list(
+        &self,
+        issuer_key_id: &[u8],
+        number: u64,
+        (this_update, next_update): (SystemTime, SystemTime),
+        revoked_certs: Vec<RevokedCertParams>,
+    ) -> Result<CertificateRevocationListParams, NotEncodable> {
+        Ok(CertificateRevocationListParams {
+            this_update: whole_second(this_update)?,
+            next_update: whole_second(next_update)?,
+            crl_number: SerialNumber::from(number),
+            // A list of everything that the issuer has revoked needs none (RFC 5280 §5.2.5).
+            issuing_distribution_point: None,
+            revoked_certs,
+            key_identifier_method: KeyIdMethod::PreSpecified(issuer_key_id.to_vec()),
+        })
+    }
+
     /// What the certificates of an issuer with this subject key identifier (lower-case hexadecimal) say of places.
     pub(crate) fn places(&self, key_id: &str) -> Places {
         let list = format!("{}/crl/{key_id}.crl", self.ops_url);
@@ -225,7 +245,7 @@ fn serial_number(now: SystemTime) -> Result<SerialNumber, KeyError> {
     Ok(SerialNumber::from([&[a | 0x40, b, c, d], random.as_slice()].concat()))
 }
 
-fn whole_second(time: SystemTime) -> Result<OffsetDateTime, NotEncodable> {
+pub(crate) fn whole_second(time: SystemTime) -> Result<OffsetDateTime, NotEncodable> {
     let seconds = licensor::clock::unix_seconds(time);
     OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| out_of_range())
 }

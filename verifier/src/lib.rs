@@ -7,7 +7,9 @@ pub mod certificate;
 pub mod chain;
 pub mod license;
 pub mod oid;
+pub mod revocation;
 
 pub use certificate::Certificate;
 pub use chain::{ChainError, verify_licensor_chain, verify_server_chain};
-pub use license::{License, LicenseClaims, LicenseError, verify_license};
+pub use license::{License, LicenseClaims, LicenseError, Trust, verify_license};
+pub use revocation::{RevocationList, RevocationListError, Revoked};

@@ -6,7 +6,7 @@ use aws_lc_rs::signature::{
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine};
 use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 
-use crate::{Certificate, ChainError, verify_licensor_chain};
+use crate::{Certificate, ChainError, RevocationList, verify_licensor_chain};
 
 /// `typ` of a licence.
 pub const LICENSE_TYPE: &str = "license+jwt";
@@ -103,6 +103,14 @@ pub enum LicenseError {
     /// The licensor's certificate was not acceptable when the licence was issued.
     #[error("the licensor's certificate is not acceptable at the time of issue")]
     Chain(#[from] ChainError),
+    /// A certificate of the chain is on a revocation list.
+    #[error("the certificate {serial} was revoked at {at} (seconds since 1970)")]
+    Revoked {
+        /// Its serial number, lower-case hexadecimal.
+        serial: String,
+        /// When, seconds since 1970.
+        at: i64,
+    },
     /// The signature is not the licensor's.
     #[error("the signature does not match")]
     BadSignature,
@@ -151,17 +159,23 @@ fn algorithm(certificate: &Certificate) -> Option<(&'static str, &'static dyn Ve
     }
 }
 
-/// Verifies a licence against trust anchors (DER) at `now`, with `leeway` for the clocks of this machine and the
-/// issuer (both in seconds), and returns its claims. Revocation is not known offline and not checked here.
+/// What a licence is checked against.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Trust<'a> {
+    /// Trust anchors (DER).
+    pub anchors: &'a [Vec<u8>],
+    /// Lists of revoked certificates; each tells of the certificates of its own issuer. Without any, nothing counts as
+    /// revoked.
+    pub revocation_lists: &'a [RevocationList],
+    /// Seconds by which the clocks of this machine and of the issuer may differ.
+    pub leeway: i64,
+}
+
+/// Verifies a licence at `now` (seconds since 1970), and returns its claims.
 ///
 /// # Errors
 /// [`LicenseError`] with the first thing that is wrong.
-pub fn verify_license(
-    jws: &str,
-    anchors: &[Vec<u8>],
-    now: i64,
-    leeway: i64,
-) -> Result<LicenseClaims, LicenseError> {
+pub fn verify_license(jws: &str, trust: Trust<'_>, now: i64) -> Result<LicenseClaims, LicenseError> {
     let mut parts = jws.trim().split('.');
     let (Some(header), Some(payload), Some(signature), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
@@ -186,7 +200,8 @@ pub fn verify_license(
         return Err(LicenseError::Malformed("x5c is empty"));
     };
     let claims: LicenseClaims = decode_json(payload, "its claims")?;
-    let licensor = verify_licensor_chain(leaf, issuers, anchors, claims.iat)?;
+    let licensor = verify_licensor_chain(leaf, issuers, trust.anchors, claims.iat)?;
+    check_revocation(&licensor, issuers, trust.revocation_lists)?;
     let (expected, verification) = algorithm(&licensor).ok_or(LicenseError::KeyNotAccepted)?;
     if header.alg != expected {
         return Err(LicenseError::WrongAlgorithm { found: header.alg, expected });
@@ -197,8 +212,27 @@ pub fn verify_license(
     UnparsedPublicKey::new(verification, &licensor.public_key)
         .verify(&jws.trim().as_bytes()[..signed_length], &signature)
         .map_err(|_| LicenseError::BadSignature)?;
-    check_claims(&claims, &licensor, now, leeway)?;
+    check_claims(&claims, &licensor, now, trust.leeway)?;
     Ok(claims)
+}
+
+/// Whether it was revoked before or after the licence was issued makes no difference: who has a stolen key can date a
+/// licence back.
+fn check_revocation(
+    licensor: &Certificate,
+    issuers: &[Vec<u8>],
+    lists: &[RevocationList],
+) -> Result<(), LicenseError> {
+    if lists.is_empty() {
+        return Ok(());
+    }
+    let issuers = issuers.iter().filter_map(|der| Certificate::parse(der).ok());
+    for certificate in std::iter::once(licensor.clone()).chain(issuers) {
+        if let Some(revoked) = lists.iter().find_map(|list| list.find_certificate(&certificate)) {
+            return Err(LicenseError::Revoked { serial: certificate.serial, at: revoked.at });
+        }
+    }
+    Ok(())
 }
 
 fn check_claims(

@@ -53,7 +53,10 @@ impl Automatic {
         loop {
             let credential = watch.borrow_and_update().clone();
             let deadline = match &credential {
-                Some(credential) if self.enabled => Some(credential.renew_at(self.at)),
+                // A revoked one is not renewed any more; a new token is for people to bring.
+                Some(credential) if self.enabled && credential.revoked.get().is_none() => {
+                    Some(credential.renew_at(self.at))
+                }
                 Some(_) => None,
                 None => self.token_file.as_ref().map(|_| SystemTime::UNIX_EPOCH),
             };

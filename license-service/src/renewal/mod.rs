@@ -6,6 +6,7 @@
 mod automatic;
 mod backoff;
 mod key_store;
+mod revocation;
 mod root_client;
 
 use std::{sync::Arc, time::SystemTime};
@@ -29,6 +30,7 @@ use crate::{
 
 pub(crate) use automatic::Automatic;
 pub(crate) use key_store::KeyStore;
+pub(crate) use revocation::RevocationWatch;
 
 /// What everyone reads: the credential in use, `None` before enrolment.
 pub(crate) type CredentialWatch = watch::Receiver<Option<Arc<Credential>>>;
@@ -43,6 +45,8 @@ pub(crate) struct Renewal {
     /// Where to enrol instead of the address in the token.
     root_address: Option<String>,
     current: watch::Sender<Option<Arc<Credential>>>,
+    /// Number of the newest revocation list that a root spoke of, and word of it.
+    list_number: watch::Sender<u64>,
     /// The record behind `current`; held while one enrols or renews, so that nobody else does.
     turn: Mutex<Option<CredentialRecord>>,
 }
@@ -81,12 +85,19 @@ impl Renewal {
             metrics.set_last_renewal(last);
         }
         let current = watch::Sender::new(credential);
-        Ok(Self { clock, ledger, keys, metrics, root_address, current, turn: Mutex::new(record) })
+        let list_number = watch::Sender::new(0);
+        let turn = Mutex::new(record);
+        Ok(Self { clock, ledger, keys, metrics, root_address, current, list_number, turn })
     }
 
     /// The credential in use, and word of every new one.
     pub(crate) fn subscribe(&self) -> CredentialWatch {
         self.current.subscribe()
+    }
+
+    /// Lets everyone look at the credential again: more is known of it.
+    fn tell_again(&self) {
+        self.current.send_modify(|_| ());
     }
 
     /// Enrols with a token, and uses the new credential from then on.
@@ -143,6 +154,7 @@ impl Renewal {
         let answer = root.enroll(request).await.map_err(|status| root_client::call_error(address, status))?;
         // 3. The answer, checked as a stranger would check it.
         let answer = answer.into_inner();
+        self.list_number.send_replace(answer.revocation_list_number);
         let anchors = answer.trust_bundle.unwrap_or_default().trust_anchors;
         let trusted: Vec<_> = anchors
             .iter()
@@ -201,6 +213,10 @@ impl Renewal {
             Ok(_) => self.metrics.renewals.ok(),
             Err(error) => {
                 self.metrics.renewals.failed(error.reason);
+                if matches!(error.reason, Reason::CertificateRevoked | Reason::NodeDecommissioned) {
+                    // What counts is the list; whoever watches it looks at once.
+                    self.list_number.send_replace(u64::MAX);
+                }
                 tracing::warn!(reason = %error.reason, %error, "renewal failed; the credential in use is kept");
                 let kept = self.ledger.renewal_failed(&former.holder(), error).await;
                 if let Err(error) = kept {
@@ -233,8 +249,16 @@ impl Renewal {
         };
         let answer = root.renew(request).await.map_err(|status| root_client::call_error(address, status))?;
         // 3. The answer, checked as a stranger would check it.
-        let RenewResponse { licensor_certificate, server_certificate, issuers, trust_bundle, renewal_window } =
-            answer.into_inner();
+        let answer = answer.into_inner();
+        self.list_number.send_replace(answer.revocation_list_number);
+        let RenewResponse {
+            licensor_certificate,
+            server_certificate,
+            issuers,
+            trust_bundle,
+            renewal_window,
+            ..
+        } = answer;
         let issuance = Issuance {
             licensor: licensor_certificate,
             server: server_certificate,

@@ -87,6 +87,12 @@ kinds! {
         "The enrolment token for {holder} was tried again with another key: it may have been stolen.";
     /// A root was made.
     AuthorityCreated = 109, "AuthorityCreatedEvent", Info, "The authority {holder} was made; it is valid until {not_after}.";
+    /// A certificate was revoked.
+    CertificateRevoked = 110, "CertificateRevokedEvent", Warning,
+        "The licensor certificate {certificate} of {holder} was revoked ({reason}).";
+    /// A node was ended for good.
+    NodeDecommissioned = 111, "NodeDecommissionedEvent", Warning,
+        "{holder} was decommissioned: it is never enrolled again.";
 }
 
 impl EventKind {

@@ -11,7 +11,10 @@ use licensor::{
 use verifier::Certificate;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::Authority;
+use super::{
+    Authority,
+    revocation::{check_commissioned, check_not_revoked, revoked},
+};
 use crate::ledger::{NodeRecord, Versioned};
 
 /// A licensing server whose certificate is in the ledger.
@@ -37,7 +40,8 @@ impl Authority {
     /// Finds the caller in the ledger. Says nothing yet of dates, or of whether the certificate has a successor.
     ///
     /// # Errors
-    /// `CLIENT_CERTIFICATE_REQUIRED`, `NOT_ISSUED_BY_THIS_ROOT` or `CERTIFICATE_UNKNOWN`.
+    /// `CLIENT_CERTIFICATE_REQUIRED`, `NOT_ISSUED_BY_THIS_ROOT`, `CERTIFICATE_UNKNOWN`, `CERTIFICATE_REVOKED` or
+    /// `NODE_DECOMMISSIONED`.
     pub(crate) async fn identify(&self, peer: Option<&PeerCertificate>) -> Result<Caller> {
         let Some(peer) = peer else {
             return Err(Error::new(
@@ -50,6 +54,13 @@ impl Authority {
             return Err(not_issued_here(peer));
         }
         if let Some(node) = self.holder(peer).await? {
+            check_commissioned(&node.record)?;
+            check_not_revoked(&node)?;
+            if node.record.current.serial != *serial
+                && self.ledger.revocation(&self.facts.key_id, serial).await?.is_some()
+            {
+                return Err(revoked(serial));
+            }
             let Certificate { not_before, not_after, .. } = peer.facts;
             return Ok(Caller { node, serial: serial.clone(), not_before, not_after });
         }

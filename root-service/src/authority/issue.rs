@@ -10,7 +10,7 @@ use licensor::{
     store::StoreError,
 };
 
-use super::{ATTEMPTS, Authority, Caller, csr, csr::CheckedKey, token};
+use super::{ATTEMPTS, Authority, Caller, csr, csr::CheckedKey, revocation, token};
 use crate::{
     ledger::{CertificateRecord, Issuance, NodeRecord, TokenRecord, Versioned},
     profile::Holder,
@@ -102,12 +102,18 @@ impl Authority {
                 return Err(error.with("serial", &record.record.serial).into());
             }
             check_in_time(&record.record, now)?;
+            if self.ledger.revocation(&used_for.issuer_key_id, &used_for.serial).await?.is_some() {
+                return Err(revocation::revoked(&used_for.serial).into());
+            }
             return Ok(self.issued(used_for));
         }
         check_in_time(&record.record, now)?;
         // 4. The certificates, signed in memory.
         let former_node = self.ledger.node(&record.record.node).await?;
         let former = former_node.as_ref().map(|node| &node.record);
+        if let Some(former) = former {
+            revocation::check_commissioned(former)?;
+        }
         let node = NodeRecord {
             name: record.record.node.clone(),
             owner: record.record.owner.clone(),
@@ -115,6 +121,7 @@ impl Authority {
             ip_addresses: record.record.ip_addresses.clone(),
             enrolled_at: former.map_or(unix_seconds(now), |node| node.enrolled_at),
             current: former.map(|node| node.current.clone()).unwrap_or_default(),
+            decommissioned_at: 0,
             look_at: former.map_or(0, |node| node.look_at),
         };
         let certificate = self.sign(&node, &keys, now)?;
@@ -134,6 +141,8 @@ impl Authority {
         // 1. What the certificates of the node may say.
         let node = &caller.node.record;
         let now = self.clock.now();
+        revocation::check_commissioned(node)?;
+        revocation::check_not_revoked(&caller.node)?;
         let names: Vec<_> = node.dns_names.iter().chain(&node.ip_addresses).cloned().collect();
         // 2. In force, or so lately expired that it can be renewed? A certificate that has a successor is answered
         //    with that one if it was issued for the same keys: the first answer may have been lost.
@@ -209,7 +218,7 @@ impl Authority {
         })
     }
 
-    async fn recorded(&self, serial: &str) -> Result<CertificateRecord> {
+    pub(super) async fn recorded(&self, serial: &str) -> Result<CertificateRecord> {
         let certificate = self.ledger.certificate(serial).await?;
         certificate.ok_or_else(|| Error::internal("ledger", format!("certificate {serial} is missing")))
     }

@@ -5,6 +5,7 @@ mod caller;
 mod csr;
 mod issue;
 mod own_server;
+mod revocation;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -36,6 +37,7 @@ pub(crate) use anchor::{AuthorityFiles, InitError};
 pub(crate) use caller::Caller;
 pub(crate) use issue::{CertificateRequests, Issued};
 pub(crate) use own_server::OwnServer;
+use revocation::Publication;
 
 /// How often a change is tried again when another came first.
 const ATTEMPTS: usize = 32;
@@ -54,6 +56,9 @@ pub(crate) struct Authority {
     validity: Validity,
     renew_after_expiry: Duration,
     renewal_at: f64,
+    /// How long a revocation list is valid.
+    list_validity: Duration,
+    publication: Publication,
     /// Those who sign at the same time.
     signing: Semaphore,
 }
@@ -100,6 +105,8 @@ impl Authority {
             facts,
             renew_after_expiry: config.certificate.renew_after_expiry.0,
             renewal_at: config.renewal.at,
+            list_validity: config.revocation.list_validity.0,
+            publication: Publication::default(),
             signing: Semaphore::new(config.limits.signing),
         })
     }
@@ -164,6 +171,9 @@ impl Authority {
     /// Makes an enrolment token; returns its text, which is kept nowhere.
     pub(crate) async fn create_token(&self, order: TokenOrder) -> Result<(String, TokenRecord)> {
         let order = order.checked()?;
+        if let Some(node) = self.ledger.node(&order.node).await? {
+            revocation::check_commissioned(&node.record)?;
+        }
         let new = token::create(&self.profile.renewal_address, sha256(&self.certificate))?;
         let now = self.clock.now();
         let expires_at = now

@@ -47,6 +47,14 @@ impl Ledger {
         next
     }
 
+    /// A node is not looked at any more.
+    pub(super) fn watch_no_more(&self, batch: &mut Batch, node: &mut NodeRecord) {
+        if node.look_at != 0 {
+            batch.delete(due_key(node.look_at, &node.name));
+            node.look_at = 0;
+        }
+    }
+
     /// Sees to it that the authority's own end is watched; once for each of its certificates.
     pub(crate) async fn watch_authority(
         &self,

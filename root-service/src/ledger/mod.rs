@@ -3,6 +3,7 @@
 
 mod expiry;
 mod record;
+mod revocation;
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -19,7 +20,10 @@ use licensor::{
 use prost::Message;
 use verifier::certificate;
 
-pub(crate) use record::{CertificateRecord, Current, NodeRecord, TokenRecord, TokenStanding};
+pub(crate) use record::{
+    CertificateRecord, Current, NodeRecord, RevocationListRecord, RevocationRecord, TokenRecord,
+    TokenStanding,
+};
 
 const NODE: &str = "node/";
 const CERTIFICATE: &str = "certificate/";
@@ -137,6 +141,7 @@ impl Ledger {
             digest: sha256(&certificate.licensor).to_vec(),
             issued_at: certificate.issued_at,
             warned: false,
+            revoked: false,
         };
         let node_key = key(NODE, &node.name);
         // As it was read: of two renewals one wins, and none gets past a warning that is just being raised.

@@ -22,6 +22,9 @@ pub(crate) struct NodeRecord {
     /// Its newest certificate; all others of this node are superseded.
     #[prost(message, required, tag = "6")]
     pub(crate) current: Current,
+    /// When it was decommissioned, seconds since 1970; 0: it was not.
+    #[prost(int64, tag = "8")]
+    pub(crate) decommissioned_at: i64,
     /// When to look whether a warning is due, seconds since 1970: the time in the key of its [`DueRecord`]. 0: never.
     #[prost(int64, tag = "7")]
     pub(crate) look_at: i64,
@@ -42,6 +45,8 @@ pub(crate) struct Current {
     /// Whether a warning of its end was raised.
     #[prost(bool, tag = "4")]
     pub(crate) warned: bool,
+    #[prost(bool, tag = "5")]
+    pub(crate) revoked: bool,
 }
 
 /// A certificate that was issued; never changed. Key: `certificate/<octets of the serial>`.
@@ -76,6 +81,46 @@ pub(crate) struct CertificateRecord {
     /// Serial number of the certificate of the same node that this one superseded; empty for the first.
     #[prost(string, tag = "10")]
     pub(crate) former: String,
+}
+
+/// A certificate that was revoked, with the server certificate of its time. Key: `revocation/<octets of the issuer's key
+/// identifier>/<octets of the serial>`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct RevocationRecord {
+    /// Lower-case hexadecimal.
+    #[prost(string, tag = "1")]
+    pub(crate) serial: String,
+    /// Lower-case hexadecimal; empty if there was none.
+    #[prost(string, tag = "2")]
+    pub(crate) server_serial: String,
+    /// Lower-case hexadecimal.
+    #[prost(string, tag = "3")]
+    pub(crate) issuer_key_id: String,
+    /// `CRLReason` (RFC 5280 §5.3.1).
+    #[prost(uint32, tag = "4")]
+    pub(crate) reason: u32,
+    /// Seconds since 1970.
+    #[prost(int64, tag = "5")]
+    pub(crate) revoked_at: i64,
+    /// notAfter of the later of the two certificates, seconds since 1970.
+    #[prost(int64, tag = "6")]
+    pub(crate) not_after: i64,
+}
+
+/// The newest revocation list of an authority. Key: `revocation-list/<octets of the key identifier>`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct RevocationListRecord {
+    #[prost(uint64, tag = "1")]
+    pub(crate) number: u64,
+    /// Seconds since 1970.
+    #[prost(int64, tag = "2")]
+    pub(crate) this_update: i64,
+    /// Seconds since 1970.
+    #[prost(int64, tag = "3")]
+    pub(crate) next_update: i64,
+    /// SHA-256 of the list (DER).
+    #[prost(bytes = "vec", tag = "4")]
+    pub(crate) digest: Vec<u8>,
 }
 
 /// An enrolment token without its secret. Key: `token/<id>`.

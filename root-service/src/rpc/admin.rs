@@ -10,11 +10,12 @@ use licensor::{
     page::page_size,
 };
 use proto::certification::v1::{
-    self as pb, CertificateStatus, CreateTokenRequest, CreateTokenResponse, EnrollmentToken,
-    GetAuthorityRequest, GetAuthorityResponse, GetCertificateRequest, GetCertificateResponse, GetNodeRequest,
-    GetNodeResponse, GetRootStatusRequest, GetRootStatusResponse, ListCertificatesRequest,
-    ListCertificatesResponse, ListNodesRequest, ListNodesResponse, ListTokensRequest, ListTokensResponse,
-    RevokeTokenRequest, RevokeTokenResponse, TokenStatus,
+    self as pb, CertificateStatus, CreateTokenRequest, CreateTokenResponse, DecommissionNodeRequest,
+    DecommissionNodeResponse, EnrollmentToken, GetAuthorityRequest, GetAuthorityResponse,
+    GetCertificateRequest, GetCertificateResponse, GetNodeRequest, GetNodeResponse, GetRootStatusRequest,
+    GetRootStatusResponse, ListCertificatesRequest, ListCertificatesResponse, ListNodesRequest,
+    ListNodesResponse, ListTokensRequest, ListTokensResponse, RevokeCertificateRequest,
+    RevokeCertificateResponse, RevokeTokenRequest, RevokeTokenResponse, TokenStatus,
     certification_admin_service_server::CertificationAdminService,
 };
 use tonic::{Request, Response, Status};
@@ -129,7 +130,7 @@ impl CertificationAdminService for AdminRpc {
         &self,
         request: Request<GetCertificateRequest>,
     ) -> Result<Response<GetCertificateResponse>, Status> {
-        let serial = request.into_inner().serial.replace(':', "").to_lowercase();
+        let serial = serial(&request.into_inner().serial);
         let certificate =
             self.ledger().certificate(&serial).await.map_err(Error::from)?.ok_or_else(|| {
                 let message =
@@ -137,6 +138,33 @@ impl CertificationAdminService for AdminRpc {
                 Error::new(Reason::CertificateUnknown, message).with("serial", &serial)
             })?;
         Ok(Response::new(GetCertificateResponse { certificate: Some(self.certificate(certificate).await?) }))
+    }
+
+    async fn revoke_certificate(
+        &self,
+        request: Request<RevokeCertificateRequest>,
+    ) -> Result<Response<RevokeCertificateResponse>, Status> {
+        let by = caller_name(request.extensions());
+        let request = request.into_inner();
+        let reason = u32::try_from(request.reason)
+            .map_err(|_| Error::new(Reason::InvalidArgument, "reason must not be negative"))?;
+        let revoked = self.authority.revoke(&serial(&request.serial), reason, &by).await?;
+        Ok(Response::new(RevokeCertificateResponse {
+            certificate: Some(self.certificate(revoked.record).await?),
+            revocation_list_number: revoked.list_number.unwrap_or_default(),
+        }))
+    }
+
+    async fn decommission_node(
+        &self,
+        request: Request<DecommissionNodeRequest>,
+    ) -> Result<Response<DecommissionNodeResponse>, Status> {
+        let by = caller_name(request.extensions());
+        let decommissioned = self.authority.decommission(&request.into_inner().name, &by).await?;
+        Ok(Response::new(DecommissionNodeResponse {
+            node: Some(self.node(decommissioned.record).await?),
+            revocation_list_number: decommissioned.list_number.unwrap_or_default(),
+        }))
     }
 
     async fn get_authority(
@@ -161,6 +189,11 @@ impl CertificationAdminService for AdminRpc {
             public_address: self.authority.public_address().to_owned(),
         }))
     }
+}
+
+/// A serial number as people write it.
+fn serial(written: &str) -> String {
+    written.replace(':', "").to_lowercase()
 }
 
 impl AdminRpc {
@@ -213,6 +246,8 @@ impl AdminRpc {
             enroll_time: Some(timestamp(from_unix_seconds(node.enrolled_at))),
             not_after: newest.as_ref().map(|newest| timestamp(from_unix_seconds(newest.not_after))),
             current_serial: newest.map(|newest| newest.serial).unwrap_or_default(),
+            decommission_time: (node.decommissioned_at != 0)
+                .then(|| timestamp(from_unix_seconds(node.decommissioned_at))),
         })
     }
 
@@ -221,7 +256,10 @@ impl AdminRpc {
         let newest = node.map(|node| node.record.current.serial).unwrap_or_default();
         let superseded = newest != record.serial;
         let not_after = from_unix_seconds(record.not_after);
-        let status = if superseded {
+        let revocation = self.ledger().revocation(&record.issuer_key_id, &record.serial).await?;
+        let status = if revocation.is_some() {
+            CertificateStatus::Revoked
+        } else if superseded {
             CertificateStatus::Superseded
         } else if self.clock.now() >= not_after {
             CertificateStatus::Expired
@@ -238,6 +276,12 @@ impl AdminRpc {
             issuer_key_id: record.issuer_key_id,
             certificate: record.licensor,
             server_certificate: record.server,
+            revoke_time: revocation
+                .as_ref()
+                .map(|revocation| timestamp(from_unix_seconds(revocation.revoked_at))),
+            revocation_reason: revocation
+                .and_then(|revocation| i32::try_from(revocation.reason).ok())
+                .unwrap_or_default(),
         })
     }
 }

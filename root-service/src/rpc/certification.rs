@@ -9,8 +9,9 @@ use licensor::{
     telemetry::{Metrics, Outcomes},
 };
 use proto::certification::v1::{
-    EnrollRequest, EnrollResponse, GetTrustBundleRequest, GetTrustBundleResponse, RenewRequest,
-    RenewResponse, RenewalWindow, TrustBundle, certification_service_server::CertificationService,
+    EnrollRequest, EnrollResponse, GetRevocationListRequest, GetRevocationListResponse,
+    GetTrustBundleRequest, GetTrustBundleResponse, RenewRequest, RenewResponse, RenewalWindow, TrustBundle,
+    certification_service_server::CertificationService,
 };
 use tonic::{Extensions, Request, Response, Status};
 
@@ -37,6 +38,7 @@ impl CertificationService for CertificationRpc {
             issuers: self.authority.issuers().to_vec(),
             trust_bundle: Some(self.trust_bundle()),
             renewal_window: Some(window(renewal_window)),
+            revocation_list_number: self.authority.revocation_list_number(),
         }))
     }
 
@@ -56,6 +58,7 @@ impl CertificationService for CertificationRpc {
             issuers: self.authority.issuers().to_vec(),
             trust_bundle: Some(self.trust_bundle()),
             renewal_window: Some(window(renewal_window)),
+            revocation_list_number: self.authority.revocation_list_number(),
         }))
     }
 
@@ -64,6 +67,21 @@ impl CertificationService for CertificationRpc {
         _: Request<GetTrustBundleRequest>,
     ) -> Result<Response<GetTrustBundleResponse>, Status> {
         Ok(Response::new(GetTrustBundleResponse { trust_bundle: Some(self.trust_bundle()) }))
+    }
+
+    async fn get_revocation_list(
+        &self,
+        request: Request<GetRevocationListRequest>,
+    ) -> Result<Response<GetRevocationListResponse>, Status> {
+        let request = request.into_inner();
+        let list = self.authority.revocation_list_of(&request.issuer_key_id)?;
+        let revocation_list = if request.known_number == list.number { Vec::new() } else { list.der.clone() };
+        Ok(Response::new(GetRevocationListResponse {
+            revocation_list,
+            number: list.number,
+            this_update: Some(timestamp(list.this_update)),
+            next_update: Some(timestamp(list.next_update)),
+        }))
     }
 }
 

@@ -32,6 +32,7 @@ fn authority_params(name: &str) -> CertificateParams {
     params.not_before = instant(NOW - 100 * DAY);
     params.not_after = instant(NOW + 3650 * DAY);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
 }

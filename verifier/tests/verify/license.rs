@@ -2,7 +2,7 @@
 
 use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512, PKCS_ED25519};
 use serde_json::{Value, json};
-use verifier::{ChainError, LicenseClaims, LicenseError, verify_license};
+use verifier::{ChainError, LicenseClaims, LicenseError, Trust, verify_license};
 
 use crate::bench::{Authority, DAY, Licensor, NOW, Order, SPIFFE_ID, anchor, claims, encode, intermediate};
 
@@ -20,7 +20,8 @@ impl Case {
     }
 
     fn verify_at(&self, license: &str, now: i64, leeway: i64) -> Result<LicenseClaims, LicenseError> {
-        verify_license(license, &[self.anchor.der().to_vec()], now, leeway)
+        let anchors = [self.anchor.der().to_vec()];
+        verify_license(license, Trust { anchors: &anchors, leeway, ..Trust::default() }, now)
     }
 
     fn verify(&self, license: &str) -> Result<LicenseClaims, LicenseError> {
@@ -47,6 +48,10 @@ fn without(mut value: Value, member: &str) -> Value {
     value
 }
 
+fn trusting(anchors: &[Vec<u8>]) -> Trust<'_> {
+    Trust { anchors, ..Trust::default() }
+}
+
 #[track_caller]
 fn malformed(result: Result<LicenseClaims, LicenseError>) {
     assert!(matches!(result, Err(LicenseError::Malformed(_))), "{result:?}");
@@ -55,11 +60,12 @@ fn malformed(result: Result<LicenseClaims, LicenseError>) {
 #[test]
 fn a_licence_is_accepted_whatever_kind_of_key_its_licensor_has() {
     let top = anchor("Anchor");
+    let anchors = [top.der().to_vec()];
     let middle = intermediate("Middle", &top);
     for algorithm in [&PKCS_ECDSA_P256_SHA256, &PKCS_ECDSA_P384_SHA384, &PKCS_ED25519] {
         let licensor = Licensor::certified(Order { algorithm, ..Order::default() }, &middle);
         let license = licensor.sign(&licensor.header(&[&middle]), &claims());
-        let accepted = verify_license(&format!("{license}\n"), &[top.der().to_vec()], NOW, 0).unwrap();
+        let accepted = verify_license(&format!("{license}\n"), trusting(&anchors), NOW).unwrap();
         assert_eq!((accepted.iss.as_str(), accepted.sub.as_str()), (SPIFFE_ID, "anna"));
         assert_eq!((accepted.license.module.as_str(), accepted.license.seats), ("crm", 1));
     }
@@ -130,7 +136,7 @@ fn a_key_of_a_kind_that_signs_no_licences_is_refused() {
     let order = Order { algorithm: &PKCS_ECDSA_P521_SHA512, ..Order::default() };
     let header = Licensor::certified(order, &top).header(&[]);
     let license = format!("{}.{}.AAAA", encode(&with(header, "alg", json!("ES512"))), encode(&claims()));
-    let error = verify_license(&license, &[top.der().to_vec()], NOW, 0).unwrap_err();
+    let error = verify_license(&license, trusting(&[top.der().to_vec()]), NOW).unwrap_err();
     assert_eq!(error, LicenseError::KeyNotAccepted);
 }
 

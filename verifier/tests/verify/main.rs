@@ -4,3 +4,4 @@
 mod bench;
 mod chain;
 mod license;
+mod revocation;
