@@ -19,6 +19,7 @@ mod passphrases;
 mod power_loss;
 mod refused_starts;
 mod requests;
+mod revocation;
 mod shutdown;
 mod swap;
 mod tokens;
