@@ -34,7 +34,7 @@ use crate::{
     expiry_watch::ExpiryWatch,
     ledger::Ledger,
     licensing::Licensing,
-    renewal::{Automatic, KeyStore, Parts, Renewal, RevocationWatch},
+    renewal::{Automatic, KeyStore, Parts, Renewal, RevocationWatch, SeenCheckpoint},
     rpc::{AdminRpc, LicensingRpc, StatusRpc},
 };
 
@@ -65,6 +65,7 @@ impl Core {
             ledger: ledger.clone(),
             keys: KeyStore::new(&config.data_dir),
             metrics: metrics.clone(),
+            seen: SeenCheckpoint::new(&config.data_dir),
             root_address: config.enrollment.root_address.clone(),
         };
         let renewal = Arc::new(Renewal::open(parts).await?);

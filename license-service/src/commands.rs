@@ -24,7 +24,7 @@ use proto::licensing::v1::{
 };
 use serde_json::{Value, json};
 use tonic::transport::Channel;
-use verifier::{Certificate, RevocationList, Trust};
+use verifier::{Certificate, InclusionProof, RevocationList, Trust};
 
 use crate::{app, config::Config};
 
@@ -93,6 +93,9 @@ enum Command {
         /// Revocation list of an authority (DER), as the address in its certificates serves it (repeatable)
         #[arg(long = "revocation-list", value_name = "FILE")]
         revocation_lists: Vec<PathBuf>,
+        /// Proof that the issue of the licensor certificate is in the root's audit log (`root-service audit prove`)
+        #[arg(long, value_name = "FILE")]
+        proof: Option<PathBuf>,
     },
     /// Print completions for a shell
     #[command(after_help = "Example:\n  license-service completions zsh > ~/.zfunc/_license-service")]
@@ -111,12 +114,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             clap_complete::generate(shell, &mut Arguments::command(), "license-service", &mut io::stdout());
             Ok(())
         }
-        Command::Verify { file, trust_bundle, revocation_lists } => {
+        Command::Verify { file, trust_bundle, revocation_lists, proof } => {
             let bundle = match trust_bundle {
                 Some(bundle) => bundle,
                 None => Config::load(config_file)?.data_dir.join("trust-bundle.pem"),
             };
-            verify(&file, &bundle, &revocation_lists, output)
+            verify(&file, &bundle, &revocation_lists, proof.as_ref(), output)
         }
         Command::Enroll { token_file, token } => {
             let config = Config::load(config_file)?;
@@ -253,7 +256,13 @@ fn certificate_json(der: &[u8]) -> Value {
     }
 }
 
-fn verify(file: &PathBuf, bundle: &PathBuf, lists: &[PathBuf], output: Output) -> Result<(), Failure> {
+fn verify(
+    file: &PathBuf,
+    bundle: &PathBuf,
+    lists: &[PathBuf],
+    proof: Option<&PathBuf>,
+    output: Output,
+) -> Result<(), Failure> {
     let unreadable =
         |path: &PathBuf, error: io::Error| Failure::Failed(format!("{}: {error}", path.display()));
     let license = if file.as_os_str() == "-" {
@@ -274,7 +283,14 @@ fn verify(file: &PathBuf, bundle: &PathBuf, lists: &[PathBuf], output: Output) -
             list.map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let trust = Trust { anchors: &anchors, revocation_lists: &lists, leeway: LEEWAY };
+    let proof = proof
+        .map(|path| {
+            let text = fs::read_to_string(path).map_err(|error| unreadable(path, error))?;
+            InclusionProof::parse(&text)
+                .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
+        })
+        .transpose()?;
+    let trust = Trust { anchors: &anchors, revocation_lists: &lists, proof: proof.as_ref(), leeway: LEEWAY };
     let claims = verifier::verify_license(&license, trust, now)
         .map_err(|error| Failure::other(anyhow::Error::new(error).context("the licence is not valid")))?;
     let mut shown = serde_json::to_value(&claims).map_err(Failure::other)?;

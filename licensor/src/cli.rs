@@ -2,14 +2,19 @@
 
 use std::{
     fmt::Display,
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     process::ExitCode,
+    time::{Duration, SystemTime},
 };
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::{config::ConfigError, error::Error};
+use crate::{
+    clock::{SharedClock, SystemClock},
+    config::ConfigError,
+    error::Error,
+};
 
 /// Form of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -101,6 +106,42 @@ pub fn print(text: impl Display) -> Result<(), Failure> {
 /// As for [`print()`].
 pub fn print_json(value: &Value) -> Result<(), Failure> {
     print(format!("{value:#}"))
+}
+
+/// How far long work has come: shown on a terminal, after a second.
+#[derive(Debug)]
+pub struct Progress {
+    what: &'static str,
+    clock: SharedClock,
+    since: SystemTime,
+    shown: bool,
+}
+
+impl Progress {
+    /// Begins to count.
+    #[must_use]
+    pub fn new(what: &'static str) -> Self {
+        let clock = SystemClock::shared();
+        Self { what, since: clock.now(), clock, shown: false }
+    }
+
+    /// So many are done of so many.
+    pub fn show(&mut self, done: u64, all: u64) {
+        let long =
+            self.clock.now().duration_since(self.since).is_ok_and(|took| took >= Duration::from_secs(1));
+        if long && io::stderr().is_terminal() {
+            self.shown = true;
+            // Nobody is left to tell if standard error is gone.
+            let _ = write!(io::stderr(), "\r{done} of {all} {}\x1b[K", self.what);
+        }
+    }
+
+    /// Takes away what was shown.
+    pub fn end(&mut self) {
+        if std::mem::take(&mut self.shown) {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
 }
 
 /// A list of objects as a table of the named keys, or as JSON.

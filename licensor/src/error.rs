@@ -66,6 +66,8 @@ reasons! {
     CertificateAlreadyRevoked = "CERTIFICATE_ALREADY_REVOKED", FailedPrecondition;
     /// No authority of this root has this key identifier.
     AuthorityUnknown = "AUTHORITY_UNKNOWN", NotFound;
+    /// The audit log is not what its checkpoints say.
+    AuditLogChanged = "AUDIT_LOG_CHANGED", DataLoss;
     /// A revocation list is not what it should be.
     RevocationListInvalid = "REVOCATION_LIST_INVALID", FailedPrecondition;
     /// The certificate has a successor.

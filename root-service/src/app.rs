@@ -33,6 +33,7 @@ use tokio::sync::watch;
 use tonic_health::pb::health_server::HealthServer;
 
 use crate::{
+    audit::{Audit, AuditWatch},
     authority::{Authority, AuthorityFiles, OwnServer},
     config::Config,
     expiry_watch::ExpiryWatch,
@@ -43,6 +44,7 @@ use crate::{
 /// Everything below the ports.
 struct Core {
     authority: Arc<Authority>,
+    audit: Arc<Audit>,
     events: Arc<EventLog>,
     metrics: Arc<Metrics>,
     store: Arc<SledStore>,
@@ -74,7 +76,8 @@ impl Core {
         if let Err(error) = authority.refresh_revocation_list().await {
             tracing::error!(%error, "the revocation list could not be published");
         }
-        Ok(Self { authority, events, metrics, store })
+        let audit = Arc::new(Audit::new(authority.clone(), config.data_dir.join("audit-checkpoint.txt")));
+        Ok(Self { authority, audit, events, metrics, store })
     }
 }
 
@@ -106,6 +109,7 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         reflection(&[certification_service_server::SERVICE_NAME, event_service_server::SERVICE_NAME])?;
     let certification = CertificationRpc {
         authority: core.authority.clone(),
+        audit: core.audit.clone(),
         metrics: core.metrics.clone(),
         clock: clock.clone(),
     };
@@ -139,7 +143,9 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         check_interval: config.expiry.check_interval.0,
         ticker,
     };
-    parts.start("the expiry watch", watch.run(shutdown));
+    parts.start("the expiry watch", watch.run(shutdown.clone()));
+    let watch = AuditWatch { audit: core.audit.clone(), clock: clock.clone() };
+    parts.start("the audit log", watch.run(shutdown));
     tracing::info!(listen = %config.listen, ops = %config.ops_listen, admin = %admin_path.display(), "serving");
     let outcome = parts.run(stop, core.store.failure(), config.limits.drain.0).await;
     // One that stays behind is replaced at the next start.
@@ -156,7 +162,7 @@ fn serve_admin(
     shutdown: Shutdown,
 ) -> Result<impl Future<Output = Result<()>> + Send + 'static> {
     let administrators = Administrators::new(&config.admin.uids);
-    let rpc = AdminRpc { authority: core.authority.clone(), clock: clock.clone() };
+    let rpc = AdminRpc { authority: core.authority.clone(), audit: core.audit.clone(), clock: clock.clone() };
     let events = EventRpc::new(core.events.clone(), all_events(), &config.limits, shutdown.clone());
     let server = tonic::transport::Server::builder()
         .layer(tonic::service::InterceptorLayer::new(move |request| administrators.check(request)))

@@ -6,17 +6,18 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use licensor::{
     admin,
-    cli::{Failure, Output, instant, print_list, print_object, text},
+    cli::{self, Failure, Output, instant, print_list, print_object, text},
     clock::SystemClock,
     config::parse_span,
+    error::{Error, Reason},
     events_cli::{self, EventsCommand},
 };
 use proto::certification::v1::{
-    Authority, Certificate, CertificateStatus, CreateTokenRequest, DecommissionNodeRequest, EnrollmentToken,
-    GetAuthorityRequest, GetCertificateRequest, GetNodeRequest, GetRootStatusRequest,
-    ListCertificatesRequest, ListNodesRequest, ListTokensRequest, Node, RevocationReason,
-    RevokeCertificateRequest, RevokeTokenRequest, TokenStatus,
-    certification_admin_service_client::CertificationAdminServiceClient,
+    AuditFinding, Authority, Certificate, CertificateStatus, CreateTokenRequest, DecommissionNodeRequest,
+    EnrollmentToken, GetAuthorityRequest, GetCertificateRequest, GetNodeRequest, GetRootStatusRequest,
+    ListCertificatesRequest, ListNodesRequest, ListTokensRequest, Node, ProveCertificateRequest,
+    RevocationReason, RevokeCertificateRequest, RevokeTokenRequest, TokenStatus, VerifyAuditRequest,
+    VerifyAuditResponse, certification_admin_service_client::CertificationAdminServiceClient,
 };
 use serde_json::{Value, json};
 use tonic::transport::Channel;
@@ -71,6 +72,9 @@ enum Command {
     /// The certificate authority of this root
     #[command(subcommand, after_help = "Example:\n  root-service authority show")]
     Authority(AuthorityCommand),
+    /// The audit log: everything that was done, in a form that cannot be rewritten unseen
+    #[command(subcommand, after_help = "Example:\n  root-service audit verify")]
+    Audit(AuditCommand),
     /// What happened
     #[command(subcommand, after_help = "Example:\n  root-service events list --id 18")]
     Events(EventsCommand),
@@ -199,6 +203,25 @@ impl From<WhyRevoked> for RevocationReason {
 }
 
 #[derive(Debug, Subcommand)]
+enum AuditCommand {
+    /// Verify every entry; names what was changed, dropped or rolled back
+    #[command(
+        after_help = "Example:\n  root-service audit verify --checkpoint /mnt/elsewhere/audit-checkpoint.txt"
+    )]
+    Verify {
+        /// A checkpoint that was kept elsewhere: a copy of `audit-checkpoint.txt`, or of the file of that name of any node
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
+    },
+    /// Print a proof that the issue of a certificate is in the log
+    #[command(after_help = "Example:\n  root-service audit prove 5f0c…9a > proof.txt")]
+    Prove {
+        /// Serial number, hexadecimal
+        serial: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 enum AuthorityCommand {
     /// Show the authority's certificate
     #[command(after_help = "Example:\n  root-service authority show --output json")]
@@ -262,6 +285,7 @@ async fn administer(command: Command, channel: Channel, output: Output) -> Resul
             let authority = client.get_authority(GetAuthorityRequest {}).await?.into_inner().authority;
             print_object(output, &authority_json(&authority.unwrap_or_default()))
         }
+        Command::Audit(command) => audit(command, &mut client, output).await,
         Command::Events(command) => events_cli::run(command, channel, output).await,
         Command::Status => status(&mut client, output).await,
         // Done before anyone connects.
@@ -416,6 +440,69 @@ fn confirm(name: &str) -> Result<(), Failure> {
     let mut typed = String::new();
     io::stdin().read_line(&mut typed).map_err(Failure::other)?;
     if typed.trim() == name { Ok(()) } else { Err(refused()) }
+}
+
+async fn audit(command: AuditCommand, client: &mut Client, output: Output) -> Result<(), Failure> {
+    match command {
+        AuditCommand::Verify { checkpoint } => {
+            let read = |path: PathBuf| {
+                std::fs::read_to_string(&path)
+                    .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
+            };
+            let checkpoint = checkpoint.map(read).transpose()?.unwrap_or_default();
+            let mut answers = client.verify_audit(VerifyAuditRequest { checkpoint }).await?.into_inner();
+            let mut progress = cli::Progress::new("entries");
+            while let Some(answer) = answers.message().await? {
+                if answer.done {
+                    progress.end();
+                    return audited(&answer, output);
+                }
+                progress.show(answer.verified, answer.size);
+            }
+            Err(Failure::Failed("the service ended before the log was verified: try again".into()))
+        }
+        AuditCommand::Prove { serial } => {
+            let proof =
+                client.prove_certificate(ProveCertificateRequest { serial }).await?.into_inner().proof;
+            match output {
+                Output::Table => print!("{proof}"),
+                Output::Json => print_object(output, &json!({ "proof": proof }))?,
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Shows the outcome; one with findings is a failure.
+fn audited(outcome: &VerifyAuditResponse, output: Output) -> Result<(), Failure> {
+    let finding = |finding: &AuditFinding| {
+        json!({
+            "first_sequence": finding.first_sequence,
+            "last_sequence": finding.last_sequence,
+            "problem": finding.problem,
+        })
+    };
+    let findings: Vec<Value> = outcome.findings.iter().map(finding).collect();
+    let intact = findings.is_empty();
+    let root = verifier::certificate::hex(&outcome.root);
+    match output {
+        Output::Json => print_object(
+            output,
+            &json!({ "entries": outcome.size, "intact": intact, "root": root, "findings": findings }),
+        )?,
+        Output::Table if intact => {
+            print_object(output, &json!({ "entries": outcome.size, "intact": intact, "root": root }))?;
+        }
+        Output::Table => print_list(output, &["first_sequence", "last_sequence", "problem"], &findings)?,
+    }
+    if intact {
+        return Ok(());
+    }
+    let message = format!(
+        "the audit log is not what was logged, in {} places: keep a copy of the data directory, and find out who had access",
+        findings.len()
+    );
+    Err(Failure::Refused(Error::new(Reason::AuditLogChanged, message)))
 }
 
 async fn status(client: &mut Client, output: Output) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 //! Root certification service: enrols licensing servers, issues and renews their licensor certificates.
 
 mod app;
+mod audit;
 mod authority;
 mod commands;
 mod config;

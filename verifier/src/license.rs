@@ -6,7 +6,7 @@ use aws_lc_rs::signature::{
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine};
 use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 
-use crate::{Certificate, ChainError, RevocationList, verify_licensor_chain};
+use crate::{AuditError, Certificate, ChainError, InclusionProof, RevocationList, verify_licensor_chain};
 
 /// `typ` of a licence.
 pub const LICENSE_TYPE: &str = "license+jwt";
@@ -103,6 +103,9 @@ pub enum LicenseError {
     /// The licensor's certificate was not acceptable when the licence was issued.
     #[error("the licensor's certificate is not acceptable at the time of issue")]
     Chain(#[from] ChainError),
+    /// The proof does not show that the certificate's issue was logged.
+    #[error("the issue of the licensor's certificate is not proved")]
+    Unproved(#[from] AuditError),
     /// A certificate of the chain is on a revocation list.
     #[error("the certificate {serial} was revoked at {at} (seconds since 1970)")]
     Revoked {
@@ -167,6 +170,8 @@ pub struct Trust<'a> {
     /// Lists of revoked certificates; each tells of the certificates of its own issuer. Without any, nothing counts as
     /// revoked.
     pub revocation_lists: &'a [RevocationList],
+    /// Proof that the issue of the licensor's certificate is in the audit log of its issuer; not asked for if absent.
+    pub proof: Option<&'a InclusionProof>,
     /// Seconds by which the clocks of this machine and of the issuer may differ.
     pub leeway: i64,
 }
@@ -202,6 +207,9 @@ pub fn verify_license(jws: &str, trust: Trust<'_>, now: i64) -> Result<LicenseCl
     let claims: LicenseClaims = decode_json(payload, "its claims")?;
     let licensor = verify_licensor_chain(leaf, issuers, trust.anchors, claims.iat)?;
     check_revocation(&licensor, issuers, trust.revocation_lists)?;
+    if let Some(proof) = trust.proof {
+        check_proof(proof, leaf, &licensor, issuers.iter().chain(trust.anchors))?;
+    }
     let (expected, verification) = algorithm(&licensor).ok_or(LicenseError::KeyNotAccepted)?;
     if header.alg != expected {
         return Err(LicenseError::WrongAlgorithm { found: header.alg, expected });
@@ -232,6 +240,20 @@ fn check_revocation(
             return Err(LicenseError::Revoked { serial: certificate.serial, at: revoked.at });
         }
     }
+    Ok(())
+}
+
+fn check_proof<'a>(
+    proof: &InclusionProof,
+    leaf: &[u8],
+    licensor: &Certificate,
+    mut authorities: impl Iterator<Item = &'a Vec<u8>>,
+) -> Result<(), LicenseError> {
+    let issuer = authorities.find(|der| {
+        Certificate::parse(der).is_ok_and(|authority| authority.key_id == licensor.issuer_key_id)
+    });
+    // The path was verified, so there is one.
+    proof.verify(leaf, issuer.map(Vec::as_slice).unwrap_or_default())?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 
 mod automatic;
 mod backoff;
+mod checkpoint;
 mod key_store;
 mod revocation;
 mod root_client;
@@ -14,7 +15,7 @@ use std::{sync::Arc, time::SystemTime};
 use licensor::{
     clock::{SharedClock, from_timestamp, from_unix_seconds, unix_seconds},
     error::{Error, Reason, Result},
-    event::EventKind,
+    event::{Event, EventKind},
     telemetry::Metrics,
     tls::{Single, client_config, first_contact_config},
     token::EnrollmentToken,
@@ -23,12 +24,14 @@ use proto::certification::v1::{EnrollRequest, RenewRequest, RenewResponse, Renew
 use tokio::sync::{Mutex, watch};
 use verifier::certificate::hex;
 
+use self::checkpoint::RolledBack;
 use crate::{
     credential::{Credential, Issuance, Keys, instant_in},
     ledger::{CredentialRecord, KeyNames, Ledger},
 };
 
 pub(crate) use automatic::Automatic;
+pub(crate) use checkpoint::SeenCheckpoint;
 pub(crate) use key_store::KeyStore;
 pub(crate) use revocation::RevocationWatch;
 
@@ -45,6 +48,7 @@ pub(crate) struct Renewal {
     /// Where to enrol instead of the address in the token.
     root_address: Option<String>,
     current: watch::Sender<Option<Arc<Credential>>>,
+    seen: SeenCheckpoint,
     /// Number of the newest revocation list that a root spoke of, and word of it.
     list_number: watch::Sender<u64>,
     /// The record behind `current`; held while one enrols or renews, so that nobody else does.
@@ -58,6 +62,7 @@ pub(crate) struct Parts {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) keys: KeyStore,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) seen: SeenCheckpoint,
     pub(crate) root_address: Option<String>,
 }
 
@@ -67,7 +72,7 @@ impl Renewal {
     /// # Errors
     /// A sentence if its keys are missing or cannot be used.
     pub(crate) async fn open(parts: Parts) -> anyhow::Result<Self> {
-        let Parts { clock, ledger, keys, metrics, root_address } = parts;
+        let Parts { clock, ledger, keys, metrics, seen, root_address } = parts;
         let record = ledger.credential().await?;
         let credential = match &record {
             None => None,
@@ -87,7 +92,7 @@ impl Renewal {
         let current = watch::Sender::new(credential);
         let list_number = watch::Sender::new(0);
         let turn = Mutex::new(record);
-        Ok(Self { clock, ledger, keys, metrics, root_address, current, list_number, turn })
+        Ok(Self { clock, ledger, keys, metrics, root_address, current, seen, list_number, turn })
     }
 
     /// The credential in use, and word of every new one.
@@ -155,6 +160,7 @@ impl Renewal {
         // 3. The answer, checked as a stranger would check it.
         let answer = answer.into_inner();
         self.list_number.send_replace(answer.revocation_list_number);
+        let checkpoint = answer.audit_checkpoint;
         let anchors = answer.trust_bundle.unwrap_or_default().trust_anchors;
         let trusted: Vec<_> = anchors
             .iter()
@@ -170,6 +176,7 @@ impl Renewal {
             keys,
         };
         let credential = Credential::check(issuance, &trusted, self.clock.now())?;
+        self.note_checkpoint(&checkpoint, &credential).await;
         // 4. Kept, then used.
         self.adopt(&mut turn, credential, names, token_id, EventKind::NodeEnrolled).await
     }
@@ -251,6 +258,7 @@ impl Renewal {
         // 3. The answer, checked as a stranger would check it.
         let answer = answer.into_inner();
         self.list_number.send_replace(answer.revocation_list_number);
+        let checkpoint = answer.audit_checkpoint.clone();
         let RenewResponse {
             licensor_certificate,
             server_certificate,
@@ -277,8 +285,21 @@ impl Renewal {
                 ),
             ));
         }
+        self.note_checkpoint(&checkpoint, &credential).await;
         // 4. Kept, then used.
         self.adopt(turn, credential, names, record.token, EventKind::CertificateRenewed).await
+    }
+
+    /// Keeps the checkpoint of the root's log; people are told if that log went back.
+    async fn note_checkpoint(&self, note: &str, credential: &Credential) {
+        let Some(RolledBack { seen, now }) = self.seen.note(note, &credential.issuance) else { return };
+        let event = Event::new(EventKind::RootWentBack)
+            .about(&credential.facts.serial, credential.node())
+            .argument("seen", seen.to_string())
+            .argument("now", now.to_string());
+        if let Err(error) = self.ledger.events().raise(event).await {
+            tracing::error!(%error, seen, now, "the root's audit log went back, and the event could not be kept");
+        }
     }
 
     /// The keys of an attempt that may have got through, or new ones.

@@ -93,6 +93,12 @@ kinds! {
     /// A node was ended for good.
     NodeDecommissioned = 111, "NodeDecommissionedEvent", Warning,
         "{holder} was decommissioned: it is never enrolled again.";
+    /// An administrator asked for a change that was refused.
+    AdministrativeCallRefused = 112, "AdministrativeCallRefusedEvent", Info,
+        "An administrator called {call}, and was refused with {reason}.";
+    /// The root's audit log is shorter than it was.
+    RootWentBack = 113, "RootWentBackEvent", Error,
+        "The audit log of the root has {now} entries, and {seen} were seen: the root was restored from a backup, or its log was changed.";
 }
 
 impl EventKind {

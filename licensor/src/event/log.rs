@@ -42,6 +42,8 @@ pub struct Event {
     pub activated_by: String,
     /// Arguments of its message.
     pub arguments: BTreeMap<String, String>,
+    /// SHA-256 of the certificate (DER) whose issue it tells of; empty if of none.
+    pub certificate_digest: Vec<u8>,
     /// What the event holds for: it is active until [`EventLog::end`] is told the same. Empty: it ends at once.
     pub topic: String,
 }
@@ -56,8 +58,16 @@ impl Event {
             node: String::new(),
             activated_by: "service".into(),
             arguments: BTreeMap::new(),
+            certificate_digest: Vec::new(),
             topic: String::new(),
         }
+    }
+
+    /// Tells of the issue of the certificate with this SHA-256.
+    #[must_use]
+    pub fn of_certificate(mut self, digest: [u8; 32]) -> Self {
+        self.certificate_digest = digest.to_vec();
+        self
     }
 
     /// About this certificate of this node, or of the authority if `node` is empty.
@@ -116,6 +126,8 @@ struct EventRecord {
     arguments: BTreeMap<String, String>,
     #[prost(string, tag = "7")]
     topic: String,
+    #[prost(bytes = "vec", tag = "8")]
+    certificate_digest: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -209,6 +221,7 @@ impl EventLog {
                     .map(|(name, value)| (name.clone(), value.clone()))
                     .collect(),
                 topic: event.topic.clone(),
+                certificate_digest: event.certificate_digest.clone(),
             };
             batch.append(LOG, record.encode_to_vec());
         }
@@ -290,30 +303,23 @@ impl EventLog {
     }
 
     async fn read(&self, sequence: u64, value: &[u8]) -> Result<Option<StoredEvent>, StoreError> {
-        // A kind that a newer release wrote is passed over.
-        let Ok(record) = EventRecord::decode(value) else { return Ok(None) };
-        let Some(kind) = EventKind::from_id(record.id) else { return Ok(None) };
-        let time = from_timestamp(record.time).unwrap_or(SystemTime::UNIX_EPOCH);
-        let ended = if record.topic.is_empty() {
+        let Some((time, event)) = decode(value) else { return Ok(None) };
+        let ended = if event.topic.is_empty() {
             Some(time)
         } else {
-            let end = self.store.get(&[ENDED, record.topic.as_bytes()].concat()).await?;
+            let end = self.store.get(&[ENDED, event.topic.as_bytes()].concat()).await?;
             end.and_then(|end| EndRecord::decode(&*end).ok())
                 .map(|end| from_timestamp(end.time).unwrap_or(time))
         };
-        let mut arguments = record.arguments;
-        if !record.node.is_empty() {
-            arguments.entry(HOLDER.to_owned()).or_insert_with(|| record.node.clone());
-        }
-        let event = Event {
-            kind,
-            serial: record.serial,
-            node: record.node,
-            activated_by: record.activated_by,
-            arguments,
-            topic: record.topic,
-        };
         Ok(Some(StoredEvent { sequence, time, ended, event }))
+    }
+
+    /// At most `limit` entries from the sequence number `from` on, octet for octet.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read.
+    pub async fn entries(&self, from: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        self.store.read_log(LOG, from, limit).await
     }
 
     /// The sequence number of the newest event, and word of every newer one.
@@ -321,6 +327,28 @@ impl EventLog {
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.latest.subscribe()
     }
+}
+
+/// What an entry of the log says, and when it was raised. A kind that a newer release wrote is none.
+#[must_use]
+pub fn decode(entry: &[u8]) -> Option<(SystemTime, Event)> {
+    let record = EventRecord::decode(entry).ok()?;
+    let kind = EventKind::from_id(record.id)?;
+    let time = from_timestamp(record.time).unwrap_or(SystemTime::UNIX_EPOCH);
+    let mut arguments = record.arguments;
+    if !record.node.is_empty() {
+        arguments.entry(HOLDER.to_owned()).or_insert_with(|| record.node.clone());
+    }
+    let event = Event {
+        kind,
+        serial: record.serial,
+        node: record.node,
+        activated_by: record.activated_by,
+        arguments,
+        certificate_digest: record.certificate_digest,
+        topic: record.topic,
+    };
+    Some((time, event))
 }
 
 /// A commit on its way. A caller that goes away does not keep what becomes durable from being told.

@@ -142,6 +142,12 @@ impl Authority {
         &self.ledger
     }
 
+    /// Signs a checkpoint of the audit log: ECDSA with SHA-256, DER.
+    pub(crate) fn sign_checkpoint(&self, message: &[u8]) -> Result<Vec<u8>> {
+        rcgen::SigningKey::sign(self.issuer.key(), message)
+            .map_err(|error| Error::internal("signature", error))
+    }
+
     /// That the authority can issue now, or why it cannot.
     pub(crate) fn check_enabled(&self) -> Result<()> {
         let now = self.clock.now();

@@ -1,6 +1,7 @@
 //! The ledger: nodes, certificates, tokens and events. The only user of the store; it knows the records, the store
 //! knows bytes. Every change and its event are one durable commit.
 
+mod audit;
 mod expiry;
 mod record;
 mod revocation;
@@ -21,7 +22,7 @@ use prost::Message;
 use verifier::certificate;
 
 pub(crate) use record::{
-    CertificateRecord, Current, NodeRecord, RevocationListRecord, RevocationRecord, TokenRecord,
+    AuditState, CertificateRecord, Current, NodeRecord, RevocationListRecord, RevocationRecord, TokenRecord,
     TokenStanding,
 };
 

@@ -123,6 +123,17 @@ pub(crate) struct RevocationListRecord {
     pub(crate) digest: Vec<u8>,
 }
 
+/// How far the tree over the log of events has come. Key: `audit-state`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct AuditState {
+    /// Entries in the tree.
+    #[prost(uint64, tag = "1")]
+    pub(crate) size: u64,
+    /// The signed checkpoint.
+    #[prost(string, tag = "2")]
+    pub(crate) checkpoint: String,
+}
+
 /// An enrolment token without its secret. Key: `token/<id>`.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct TokenRecord {

@@ -1,26 +1,31 @@
 //! `CertificationAdminService`: what the local administrator calls.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use licensor::{
     admin::caller_name,
     clock::{SharedClock, from_unix_seconds, timestamp},
     error::{Error, Reason, Result},
+    event::{Event, EventKind},
     key::fingerprint,
     page::page_size,
 };
 use proto::certification::v1::{
-    self as pb, CertificateStatus, CreateTokenRequest, CreateTokenResponse, DecommissionNodeRequest,
-    DecommissionNodeResponse, EnrollmentToken, GetAuthorityRequest, GetAuthorityResponse,
-    GetCertificateRequest, GetCertificateResponse, GetNodeRequest, GetNodeResponse, GetRootStatusRequest,
-    GetRootStatusResponse, ListCertificatesRequest, ListCertificatesResponse, ListNodesRequest,
-    ListNodesResponse, ListTokensRequest, ListTokensResponse, RevokeCertificateRequest,
-    RevokeCertificateResponse, RevokeTokenRequest, RevokeTokenResponse, TokenStatus,
+    self as pb, AuditFinding, CertificateStatus, CreateTokenRequest, CreateTokenResponse,
+    DecommissionNodeRequest, DecommissionNodeResponse, EnrollmentToken, GetAuthorityRequest,
+    GetAuthorityResponse, GetCertificateRequest, GetCertificateResponse, GetNodeRequest, GetNodeResponse,
+    GetRootStatusRequest, GetRootStatusResponse, ListCertificatesRequest, ListCertificatesResponse,
+    ListNodesRequest, ListNodesResponse, ListTokensRequest, ListTokensResponse, ProveCertificateRequest,
+    ProveCertificateResponse, RevokeCertificateRequest, RevokeCertificateResponse, RevokeTokenRequest,
+    RevokeTokenResponse, TokenStatus, VerifyAuditRequest, VerifyAuditResponse,
     certification_admin_service_server::CertificationAdminService,
 };
+use tokio::sync::mpsc;
+use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status};
 
 use crate::{
+    audit::{Audit, Finding, Progress},
     authority::{Authority, TokenOrder},
     ledger::{CertificateRecord, Ledger, NodeRecord, TokenRecord, TokenStanding},
 };
@@ -32,6 +37,7 @@ const DEFAULT_TTL: Duration = Duration::from_secs(3600);
 #[derive(Debug, Clone)]
 pub(crate) struct AdminRpc {
     pub(crate) authority: Arc<Authority>,
+    pub(crate) audit: Arc<Audit>,
     pub(crate) clock: SharedClock,
 }
 
@@ -56,7 +62,9 @@ impl CertificationAdminService for AdminRpc {
             ttl,
             by,
         };
-        let (token, record) = self.authority.create_token(order).await?;
+        let (by, node) = (order.by.clone(), order.node.clone());
+        let created = self.authority.create_token(order).await;
+        let (token, record) = self.noted("CreateToken", &node, &by, created).await?;
         Ok(Response::new(CreateTokenResponse { token, enrollment_token: Some(self.token(record)) }))
     }
 
@@ -76,7 +84,9 @@ impl CertificationAdminService for AdminRpc {
         request: Request<RevokeTokenRequest>,
     ) -> Result<Response<RevokeTokenResponse>, Status> {
         let by = caller_name(request.extensions());
-        let token = self.authority.revoke_token(&request.into_inner().id.to_lowercase(), &by).await?;
+        let id = request.into_inner().id.to_lowercase();
+        let revoked = self.authority.revoke_token(&id, &by).await;
+        let token = self.noted("RevokeToken", &id, &by, revoked).await?;
         Ok(Response::new(RevokeTokenResponse { token: Some(self.token(token)) }))
     }
 
@@ -148,7 +158,9 @@ impl CertificationAdminService for AdminRpc {
         let request = request.into_inner();
         let reason = u32::try_from(request.reason)
             .map_err(|_| Error::new(Reason::InvalidArgument, "reason must not be negative"))?;
-        let revoked = self.authority.revoke(&serial(&request.serial), reason, &by).await?;
+        let serial = serial(&request.serial);
+        let revoked = self.authority.revoke(&serial, reason, &by).await;
+        let revoked = self.noted("RevokeCertificate", &serial, &by, revoked).await?;
         Ok(Response::new(RevokeCertificateResponse {
             certificate: Some(self.certificate(revoked.record).await?),
             revocation_list_number: revoked.list_number.unwrap_or_default(),
@@ -160,7 +172,9 @@ impl CertificationAdminService for AdminRpc {
         request: Request<DecommissionNodeRequest>,
     ) -> Result<Response<DecommissionNodeResponse>, Status> {
         let by = caller_name(request.extensions());
-        let decommissioned = self.authority.decommission(&request.into_inner().name, &by).await?;
+        let name = request.into_inner().name;
+        let decommissioned = self.authority.decommission(&name, &by).await;
+        let decommissioned = self.noted("DecommissionNode", &name, &by, decommissioned).await?;
         Ok(Response::new(DecommissionNodeResponse {
             node: Some(self.node(decommissioned.record).await?),
             revocation_list_number: decommissioned.list_number.unwrap_or_default(),
@@ -172,6 +186,49 @@ impl CertificationAdminService for AdminRpc {
         _: Request<GetAuthorityRequest>,
     ) -> Result<Response<GetAuthorityResponse>, Status> {
         Ok(Response::new(GetAuthorityResponse { authority: Some(self.authority()) }))
+    }
+
+    type VerifyAuditStream = Pin<Box<dyn Stream<Item = Result<VerifyAuditResponse, Status>> + Send>>;
+
+    async fn verify_audit(
+        &self,
+        request: Request<VerifyAuditRequest>,
+    ) -> Result<Response<Self::VerifyAuditStream>, Status> {
+        let seen = request.into_inner().checkpoint;
+        let audit = Arc::clone(&self.audit);
+        let (sender, receiver) = mpsc::channel(4);
+        tokio::spawn(async move {
+            let progress = |Progress { verified, size }| {
+                // Who is slow misses some.
+                let _ = sender.try_send(Ok(VerifyAuditResponse {
+                    verified,
+                    size,
+                    ..VerifyAuditResponse::default()
+                }));
+            };
+            let verification = audit.verify(Some(&seen), &progress);
+            let outcome = tokio::select! {
+                outcome = verification => outcome,
+                () = sender.closed() => return,
+            };
+            let outcome = outcome.map(|(checkpoint, findings)| VerifyAuditResponse {
+                verified: checkpoint.size,
+                size: checkpoint.size,
+                done: true,
+                findings: findings.into_iter().map(finding).collect(),
+                root: checkpoint.root.to_vec(),
+            });
+            let _ = sender.send(outcome.map_err(Status::from)).await;
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn prove_certificate(
+        &self,
+        request: Request<ProveCertificateRequest>,
+    ) -> Result<Response<ProveCertificateResponse>, Status> {
+        let proof = self.audit.prove(&serial(&request.into_inner().serial)).await?;
+        Ok(Response::new(ProveCertificateResponse { proof: proof.to_text() }))
     }
 
     async fn get_root_status(
@@ -191,12 +248,34 @@ impl CertificationAdminService for AdminRpc {
     }
 }
 
+fn finding(finding: Finding) -> AuditFinding {
+    let Finding { first, last, problem } = finding;
+    AuditFinding { first_sequence: first, last_sequence: last, problem }
+}
+
 /// A serial number as people write it.
 fn serial(written: &str) -> String {
     written.replace(':', "").to_lowercase()
 }
 
 impl AdminRpc {
+    /// The outcome of an administrator's change. One that was made is in the log already; one that was refused gets there
+    /// now.
+    async fn noted<T>(&self, call: &str, about: &str, by: &str, outcome: Result<T>) -> Result<T> {
+        if let Err(error) = &outcome {
+            let about: String = about.chars().take(100).collect();
+            let event = Event::new(EventKind::AdministrativeCallRefused)
+                .by(by)
+                .argument("call", call)
+                .argument("about", about)
+                .argument("reason", error.reason.as_str());
+            if let Err(error) = self.ledger().events().raise(event).await {
+                tracing::error!(%error, call, by, "a refused call could not be kept");
+            }
+        }
+        outcome
+    }
+
     fn ledger(&self) -> &Ledger {
         self.authority.ledger()
     }

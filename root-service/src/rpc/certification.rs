@@ -15,12 +15,16 @@ use proto::certification::v1::{
 };
 use tonic::{Extensions, Request, Response, Status};
 
-use crate::authority::{Authority, CertificateRequests, Issued};
+use crate::{
+    audit::Audit,
+    authority::{Authority, CertificateRequests, Issued},
+};
 
 /// Serves the authority to licensing servers.
 #[derive(Debug, Clone)]
 pub(crate) struct CertificationRpc {
     pub(crate) authority: Arc<Authority>,
+    pub(crate) audit: Arc<Audit>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: SharedClock,
 }
@@ -39,6 +43,7 @@ impl CertificationService for CertificationRpc {
             trust_bundle: Some(self.trust_bundle()),
             renewal_window: Some(window(renewal_window)),
             revocation_list_number: self.authority.revocation_list_number(),
+            audit_checkpoint: self.audit.newest(),
         }))
     }
 
@@ -59,6 +64,7 @@ impl CertificationService for CertificationRpc {
             trust_bundle: Some(self.trust_bundle()),
             renewal_window: Some(window(renewal_window)),
             revocation_list_number: self.authority.revocation_list_number(),
+            audit_checkpoint: self.audit.newest(),
         }))
     }
 

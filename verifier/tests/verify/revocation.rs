@@ -98,7 +98,11 @@ fn a_licence_of_a_revoked_licensor_or_below_a_revoked_authority_is_refused() {
     let license = licensor.sign(&licensor.header(&[&middle]), &claims());
     let anchors = [top.der().to_vec()];
     let verify = |lists: &[RevocationList]| {
-        verify_license(&license, Trust { anchors: &anchors, revocation_lists: lists, leeway: 0 }, NOW)
+        verify_license(
+            &license,
+            Trust { anchors: &anchors, revocation_lists: lists, ..Trust::default() },
+            NOW,
+        )
     };
     let leaf = serial(&licensor.certificate);
     verify(&[verified(&top, &[]), verified(&middle, &[vec![1]])]).unwrap();

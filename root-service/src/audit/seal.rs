@@ -1,0 +1,106 @@
+//! Adds what was logged to the tree, and signs where that leads.
+
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
+
+use licensor::{
+    clock::SharedClock,
+    error::{Error, Result},
+    file,
+    serve::Shutdown,
+    store::StoreError,
+};
+use tlog_tiles::record_hash;
+use verifier::Checkpoint;
+
+use super::{Audit, PAGE, tree::Frontier};
+use crate::ledger::AuditState;
+
+/// How long entries are gathered for one checkpoint.
+const GATHERED: Duration = Duration::from_secs(1);
+
+/// Keeps the tree up to date.
+#[derive(Debug)]
+pub(crate) struct AuditWatch {
+    pub(crate) audit: Arc<Audit>,
+    pub(crate) clock: SharedClock,
+}
+
+impl AuditWatch {
+    /// Works until `shutdown`. What is logged after that is added at the next start.
+    pub(crate) async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
+        shutdown.cut(self.watch()).await;
+        Ok(())
+    }
+
+    async fn watch(&self) {
+        let mut latest = self.audit.ledger().events().subscribe();
+        latest.mark_changed();
+        while latest.changed().await.is_ok() {
+            if let Err(error) = self.audit.seal().await {
+                tracing::error!(%error, "the audit log could not be sealed; it is tried again with the next event");
+            }
+            self.clock.wait_until(self.clock.now() + GATHERED, GATHERED).await;
+        }
+    }
+}
+
+impl Audit {
+    /// Adds every entry that is not in the tree yet; the checkpoint of the tree then.
+    pub(super) async fn seal(&self) -> Result<Checkpoint> {
+        let _turn = self.turn.lock().await;
+        let mut state = self.ledger().audit_state().await?;
+        let size = state.as_ref().map_or(0, |state| state.record.size);
+        let end = *self.ledger().events().subscribe().borrow();
+        if end < size {
+            let cause = format!(
+                "its checkpoint has {size} entries, and {end} are there: entries were lost, or the store was rolled back; run `root-service audit verify`"
+            );
+            return Err(StoreError::Damaged { path: "the audit log".into(), cause }.into());
+        }
+        let mut frontier = self.frontier(size).await?;
+        while frontier.size < end {
+            let hashes = self.add_page(&mut frontier).await?;
+            let sealed = self.checkpoint(&frontier)?;
+            self.ledger().seal(state.as_ref(), &sealed, hashes).await?;
+            frontier.forget();
+            state = self.ledger().audit_state().await?;
+        }
+        let Some(state) = state else {
+            return Ok(Checkpoint { origin: self.origin(), size: 0, root: frontier.root()? });
+        };
+        self.newest.write().unwrap_or_else(PoisonError::into_inner).clone_from(&state.record.checkpoint);
+        if size < end
+            && let Err(error) =
+                file::write_durably(&self.file, state.record.checkpoint.as_bytes(), file::PUBLIC)
+        {
+            tracing::warn!(%error, file = %self.file.display(), "the copy of the audit log's checkpoint could not be written");
+        }
+        Ok(Checkpoint { origin: self.origin(), size: frontier.size, root: frontier.root()? })
+    }
+
+    /// Adds a page of entries; the hashes to be stored for them.
+    async fn add_page(&self, frontier: &mut Frontier) -> Result<Vec<[u8; 32]>> {
+        let mut hashes = Vec::with_capacity(2 * PAGE);
+        for (position, entry) in self.ledger().events().entries(frontier.size + 1, PAGE).await? {
+            if position != frontier.size + 1 {
+                let cause = format!("entry {} is missing", frontier.size + 1);
+                return Err(StoreError::Damaged { path: "the audit log".into(), cause }.into());
+            }
+            hashes.extend(frontier.add(record_hash(&entry))?.into_iter().map(|hash| hash.0));
+        }
+        Ok(hashes)
+    }
+
+    fn checkpoint(&self, frontier: &Frontier) -> Result<AuditState> {
+        let checkpoint = Checkpoint { origin: self.origin(), size: frontier.size, root: frontier.root()? };
+        let signature = self.authority.sign_checkpoint(checkpoint.text().as_bytes())?;
+        let note = checkpoint.note(&self.authority.facts().public_key_info, &signature);
+        if checkpoint.size == 0 {
+            return Err(Error::internal("audit", "a log of nothing"));
+        }
+        Ok(AuditState { size: checkpoint.size, checkpoint: note })
+    }
+}
