@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod administrators;
+mod audit;
 mod client_certificates;
 mod clocks;
 mod commands;

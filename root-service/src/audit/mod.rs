@@ -5,6 +5,8 @@
 //! made of what is durable, and costs a change nothing.
 
 mod seal;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod verify;
 

@@ -82,7 +82,7 @@ impl Audit {
     }
 
     /// Adds a page of entries; the hashes to be stored for them.
-    async fn add_page(&self, frontier: &mut Frontier) -> Result<Vec<[u8; 32]>> {
+    pub(super) async fn add_page(&self, frontier: &mut Frontier) -> Result<Vec<[u8; 32]>> {
         let mut hashes = Vec::with_capacity(2 * PAGE);
         for (position, entry) in self.ledger().events().entries(frontier.size + 1, PAGE).await? {
             if position != frontier.size + 1 {
