@@ -114,7 +114,7 @@ fn tables_have_a_heading_and_one_line_for_each_thing() {
     let node = Node::started(&root, "berlin-1", NodeOptions::default());
     let tables: [(&Service, &[&str], &str, usize); 6] = [
         (&root, &["token", "list"], "ID NODE OWNER STATUS EXPIRES AT SERIAL", 1),
-        (&root, &["nodes", "list"], "NAME OWNER SERIAL NOT AFTER", 1),
+        (&root, &["nodes", "list"], "NAME OWNER SERIAL NOT AFTER DECOMMISSIONED AT", 1),
         (&root, &["certificates", "list"], "SERIAL NODE NOT BEFORE NOT AFTER STATUS", 1),
         (&root, &["certificates", "list", "--node", "nobody"], "SERIAL NODE NOT BEFORE NOT AFTER STATUS", 0),
         (&root, &["events", "list"], "SEQUENCE TIME ID NAME SEVERITY STATUS NODE MESSAGE", 3),

@@ -69,6 +69,11 @@ const BLOCKS: &[(&str, &[&str])] = &[
         &["Code: PermissionDenied", "\"reason\": \"CERTIFICATE_SUPERSEDED\""],
     ),
     ("chess", &["Code: NotFound", "\"reason\": \"MODULE_UNKNOWN\"", "\"module\": \"chess\""]),
+    ("certificates revoke", &["revoked", "key_compromise"]),
+    ("GetRevocationList", &["verify OK", "Key Compromise", "X509v3 CRL Number"]),
+    ("nodes decommission", &["decommissioned_at", "reason: NODE_DECOMMISSIONED"]),
+    ("audit verify", &["intact", "true"]),
+    ("audit prove", &["c2sp.org/tlog-proof@v1", "spiffe://licensor.local/licensing-server/berlin-1"]),
     ("admin.sock\" list", &["licensor.certification.v1.CertificationAdminService"]),
     (
         "\"$ROOT_DATA/admin.sock\" licensor.event.v1.EventService/ListEvents",
