@@ -72,7 +72,9 @@ impl Crypto {
     }
 }
 
-fn microseconds(mut operation: impl FnMut() -> Result<(), Unspecified>) -> Result<f64, Unspecified> {
+pub(crate) fn microseconds(
+    mut operation: impl FnMut() -> Result<(), Unspecified>,
+) -> Result<f64, Unspecified> {
     for _ in 0..OPERATIONS / 10 {
         operation()?;
     }
@@ -84,6 +86,6 @@ fn microseconds(mut operation: impl FnMut() -> Result<(), Unspecified>) -> Resul
 }
 
 /// CPU time of this thread: what others do on the core does not count.
-fn thread_time() -> Duration {
+pub(crate) fn thread_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }

@@ -8,6 +8,7 @@ mod connection;
 mod crypto;
 mod fleet;
 mod licenses;
+mod life;
 mod machine;
 mod measure;
 mod report;
@@ -46,6 +47,12 @@ struct Arguments {
     /// Calls in flight at once
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
     in_flight: Vec<usize>,
+    /// Measure a root with so many certificates instead: its start, its audit log, its revocation list
+    #[arg(long, value_name = "CERTIFICATES")]
+    life: Option<usize>,
+    /// With --life: certificates that are revoked
+    #[arg(long, default_value_t = 100_000)]
+    revoked: usize,
     /// Measure only this
     #[arg(long, value_enum)]
     only: Option<Only>,
@@ -87,6 +94,10 @@ fn run(arguments: &Arguments) -> Result<()> {
         machine::pin(LOAD_CORE);
     }
     let machine = Machine::describe(directory.path(), &clock, pinned)?;
+    if let Some(certificates) = arguments.life {
+        let revoked = arguments.revoked.min(certificates);
+        return runtime.block_on(life::measure(certificates, revoked, directory.path(), &machine, pinned));
+    }
     let mut report = Report::new(machine, pinned);
     runtime.block_on(measure_all(arguments, directory.path(), &clock, &mut crypto, &mut report))?;
     report.crypto = crypto;
