@@ -156,3 +156,38 @@ async fn damage_is_named_and_nothing_starts_empty_over_it() {
     let error = SledStore::open(&options).unwrap_err();
     assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_has_everything_as_it_was_while_others_write() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let key = |n: u32| format!("k{n:04}");
+    for n in (0..200).step_by(2) {
+        store.commit(batch(|b| _ = b.put(key(n), "old").append("log/", "x"))).await.unwrap();
+    }
+    let whole = store.scan(b"", b"", 10_000).await.unwrap();
+    for limit in [1, 7, 1000] {
+        let before = store.scan(b"", b"", 10_000).await.unwrap();
+        let mut snapshot = store.snapshot().await.unwrap();
+        assert!(matches!(store.snapshot().await, Err(StoreError::Busy)));
+        let mut seen = Pairs::new();
+        for round in 0_u32.. {
+            let page = snapshot.next(limit).await.unwrap();
+            if page.is_empty() {
+                break;
+            }
+            seen.extend(page);
+            // Changes, additions and removals, on both sides of what has been read.
+            let n = round * 37 % 200;
+            let changed = store
+                .commit(batch(|b| {
+                    b.put(key(n), format!("new {round}")).delete(key((n + 50) % 200)).append("log/", "y");
+                }))
+                .await;
+            changed.unwrap();
+        }
+        assert_eq!(seen, before, "{limit} at once");
+    }
+    assert_ne!(store.scan(b"", b"", 10_000).await.unwrap(), whole);
+    store.snapshot().await.unwrap();
+}

@@ -6,6 +6,7 @@ mod log;
 mod overlay;
 mod sled_directory;
 mod sled_store;
+mod snapshot;
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
@@ -54,6 +55,9 @@ pub enum StoreError {
         /// What the system said.
         cause: String,
     },
+    /// Somebody reads a snapshot already.
+    #[error("a backup is being made already: wait for its end")]
+    Busy,
     /// A value is larger than the store takes; nothing was changed.
     #[error("a record of {length} octets is too large to be kept")]
     TooLarge {
@@ -91,6 +95,9 @@ impl From<StoreError> for Error {
                     "the disk of this service is almost full: make room in its data directory, its log says how much",
                 )
                 .retry_after(Duration::from_secs(30))
+            }
+            StoreError::Busy => {
+                Self::new(Reason::Overloaded, error.to_string()).retry_after(Duration::from_secs(30))
             }
             StoreError::TooLarge { .. } => Self::new(Reason::InvalidArgument, error.to_string()),
             StoreError::Conflict { .. } => Self::new(
@@ -187,6 +194,17 @@ pub trait Store: Debug + Send + Sync {
     /// Applies a batch. When this returns, the change is on the disk; the result holds the position of each value
     /// that was appended, in the batch's order.
     async fn commit(&self, batch: Batch) -> Result<Vec<u64>, StoreError>;
+
+    /// A view of everything as it is now, whatever is committed while it is read. One at a time: others are told
+    /// [`StoreError::Busy`].
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError>;
+}
+
+/// The store as it was at one instant.
+#[async_trait]
+pub trait Snapshot: Debug + Send {
+    /// The next pairs, in the order of the keys; at most `limit`, none at the end.
+    async fn next(&mut self, limit: usize) -> Result<Pairs, StoreError>;
 }
 
 /// The store as everyone holds it.

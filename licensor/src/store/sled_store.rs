@@ -9,7 +9,7 @@ use std::{
     fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     thread,
 };
 
@@ -18,9 +18,10 @@ use sled::IVec;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Batch, Pairs, Store, StoreError, log,
+    Batch, Pairs, Snapshot, Store, StoreError, log,
     overlay::{Former, Overlay},
     sled_directory,
+    snapshot::{SledSnapshot, UnderWay},
 };
 use crate::file;
 
@@ -56,9 +57,11 @@ pub struct SledStore {
 }
 
 #[derive(Debug)]
-struct Shared {
-    database: sled::Db,
+pub(super) struct Shared {
+    pub(super) database: sled::Db,
     overlay: RwLock<Overlay>,
+    /// The snapshot that is being read. Held while a group is applied: a snapshot has a group whole or not at all.
+    pub(super) snapshot: Mutex<Option<UnderWay>>,
 }
 
 #[derive(Debug)]
@@ -100,7 +103,7 @@ impl SledStore {
         };
         let data = sync().map_err(|error| unusable(error.to_string()))?;
         sled_directory::mark(path, &database)?;
-        let shared = Arc::new(Shared { database, overlay: RwLock::default() });
+        let shared = Arc::new(Shared { database, overlay: RwLock::default(), snapshot: Mutex::default() });
         let (queue, requests) = mpsc::channel(QUEUE);
         let (failed, failure) = watch::channel(None);
         let committer = Committer {
@@ -178,6 +181,10 @@ impl Store for SledStore {
             .await
             .map_err(|_| self.failed("the committer has stopped"))?;
         answered.await.map_err(|_| self.failed("the committer has stopped"))?
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
+        Ok(Box::new(SledSnapshot::begin(&self.shared)?))
     }
 }
 
@@ -339,6 +346,10 @@ impl Committer {
                 Some(value) => batch.insert(key, value),
                 None => batch.remove(key),
             }
+        }
+        let mut snapshot = self.shared.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(under_way) = snapshot.as_mut() {
+            under_way.keep(&group.former);
         }
         self.shared.overlay.write().unwrap_or_else(PoisonError::into_inner).show(group.former);
         let written = catch_unwind(AssertUnwindSafe(|| -> Result<(), String> {
