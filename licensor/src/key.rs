@@ -154,6 +154,18 @@ impl PrivateKey {
             file::read_private(path).map_err(|source| KeyError::File { path: name(), source })?,
         );
         let text = std::str::from_utf8(&pem).map_err(|_| KeyError::Malformed { path: name() })?;
+        Self::parse(text, passphrase, name)
+    }
+
+    /// Reads a key (PEM, PKCS #8, encrypted or not).
+    ///
+    /// # Errors
+    /// [`KeyError`], without the name of a file.
+    pub fn from_pem(text: &str, passphrase: Option<&[u8]>) -> Result<Self, KeyError> {
+        Self::parse(text, passphrase, || "the key".to_owned())
+    }
+
+    fn parse(text: &str, passphrase: Option<&[u8]>, name: impl Fn() -> String) -> Result<Self, KeyError> {
         let (label, document) =
             SecretDocument::from_pem(text).map_err(|_| KeyError::Malformed { path: name() })?;
         if label == EncryptedPrivateKeyInfoRef::PEM_LABEL {
@@ -181,7 +193,11 @@ impl PrivateKey {
             .map_err(|source| KeyError::File { path: path.display().to_string(), source })
     }
 
-    fn to_pem(&self, passphrase: Option<&[u8]>) -> Result<Zeroizing<String>, KeyError> {
+    /// The key as PEM (PKCS #8); encrypted if a passphrase is given.
+    ///
+    /// # Errors
+    /// [`KeyError::Crypto`] if the library fails.
+    pub fn to_pem(&self, passphrase: Option<&[u8]>) -> Result<Zeroizing<String>, KeyError> {
         let ending = pkcs8::LineEnding::LF;
         let Some(passphrase) = passphrase else {
             let document = SecretDocument::from_pkcs8(&self.pkcs8)?;

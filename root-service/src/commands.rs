@@ -1,6 +1,11 @@
 //! The command line. All but `init` and `serve` talk to the running service over its admin socket.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -13,16 +18,22 @@ use licensor::{
     events_cli::{self, EventsCommand},
 };
 use proto::certification::v1::{
-    AuditFinding, Authority, Certificate, CertificateStatus, CreateTokenRequest, DecommissionNodeRequest,
-    EnrollmentToken, GetAuthorityRequest, GetCertificateRequest, GetNodeRequest, GetRootStatusRequest,
-    ListCertificatesRequest, ListNodesRequest, ListTokensRequest, Node, ProveCertificateRequest,
-    RevocationReason, RevokeCertificateRequest, RevokeTokenRequest, TokenStatus, VerifyAuditRequest,
-    VerifyAuditResponse, certification_admin_service_client::CertificationAdminServiceClient,
+    AuditFinding, Authority, Certificate, CertificateStatus, CreateBackupRequest, CreateBackupResponse,
+    CreateTokenRequest, DecommissionNodeRequest, EnrollmentToken, GetAuthorityRequest, GetCertificateRequest,
+    GetNodeRequest, GetRootStatusRequest, ListCertificatesRequest, ListNodesRequest, ListTokensRequest, Node,
+    ProveCertificateRequest, RevocationReason, RevokeCertificateRequest, RevokeTokenRequest, TokenStatus,
+    VerifyAuditRequest, VerifyAuditResponse,
+    certification_admin_service_client::CertificationAdminServiceClient,
 };
 use serde_json::{Value, json};
 use tonic::transport::Channel;
 
-use crate::{app, authority::InitError, config::Config};
+use crate::{
+    app,
+    authority::{InitError, read_passphrase},
+    backup::{self, RestoreOrder, Restored},
+    config::Config,
+};
 
 type Client = CertificationAdminServiceClient<Channel>;
 
@@ -75,6 +86,12 @@ enum Command {
     /// The audit log: everything that was done, in a form that cannot be rewritten unseen
     #[command(subcommand, after_help = "Example:\n  root-service audit verify")]
     Audit(AuditCommand),
+    /// Backups: everything that a root is, in one file
+    #[command(
+        subcommand,
+        after_help = "Example:\n  root-service backup create root.backup --passphrase-file passphrase"
+    )]
+    Backup(BackupCommand),
     /// What happened
     #[command(subcommand, after_help = "Example:\n  root-service events list --id 18")]
     Events(EventsCommand),
@@ -203,6 +220,39 @@ impl From<WhyRevoked> for RevocationReason {
 }
 
 #[derive(Debug, Subcommand)]
+enum BackupCommand {
+    /// Make a backup while the root serves
+    #[command(after_help = "Example:\n  root-service backup create root.backup --passphrase-file passphrase")]
+    Create {
+        /// File to be made
+        file: PathBuf,
+        /// File with a passphrase: the authority's key is in the backup, encrypted with it; without, the key is left out
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+    },
+    /// Make a root from a backup, in a `data_dir` that has none; the service must not run
+    #[command(
+        after_help = "Example:\n  root-service backup restore root.backup --passphrase-file passphrase --checkpoint audit-checkpoint.txt"
+    )]
+    Restore {
+        /// The backup
+        file: PathBuf,
+        /// File with the passphrase of the key
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+        /// The authority's key, if it is not in the backup
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        /// `audit-checkpoint.txt` of a node, or of the root that was lost (repeatable): what it has seen must be in the backup
+        #[arg(long = "checkpoint", value_name = "FILE")]
+        checkpoints: Vec<PathBuf>,
+        /// Restore though something was logged after the backup
+        #[arg(long)]
+        accept_loss: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 enum AuditCommand {
     /// Verify every entry; names what was changed, dropped or rolled back
     #[command(
@@ -242,6 +292,21 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             let made = app::init(&config, &clock, if_needed).map_err(failure)?;
             let anchor = config.data_dir.join("trust-anchor.pem");
             print_object(output, &json!({ "trust_anchor": anchor, "created": made }))
+        }
+        Command::Backup(BackupCommand::Restore { file, passphrase_file, key, checkpoints, accept_loss }) => {
+            let passphrase = passphrase_file.as_deref().map(read_passphrase).transpose();
+            let passphrase = passphrase.map_err(Failure::other)?.map(|passphrase| passphrase.to_vec());
+            let read = |path: &PathBuf| {
+                std::fs::read_to_string(path)
+                    .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
+            };
+            let seen = checkpoints.iter().map(read).collect::<Result<_, _>>()?;
+            let order = RestoreOrder { file, passphrase, key, seen, accept_loss };
+            let restored =
+                runtime()?.block_on(backup::restore(&config, &clock, order)).map_err(Failure::other)?;
+            let Restored { created_at, pairs, entries } = restored;
+            let created_at = licensor::clock::rfc3339(created_at);
+            print_object(output, &json!({ "created_at": created_at, "records": pairs, "entries": entries }))
         }
         Command::Serve => runtime()?.block_on(app::serve(config, clock)).map_err(failure),
         command => {
@@ -285,6 +350,7 @@ async fn administer(command: Command, channel: Channel, output: Output) -> Resul
             let authority = client.get_authority(GetAuthorityRequest {}).await?.into_inner().authority;
             print_object(output, &authority_json(&authority.unwrap_or_default()))
         }
+        Command::Backup(command) => create_backup(command, &mut client, output).await,
         Command::Audit(command) => audit(command, &mut client, output).await,
         Command::Events(command) => events_cli::run(command, channel, output).await,
         Command::Status => status(&mut client, output).await,
@@ -440,6 +506,39 @@ fn confirm(name: &str) -> Result<(), Failure> {
     let mut typed = String::new();
     io::stdin().read_line(&mut typed).map_err(Failure::other)?;
     if typed.trim() == name { Ok(()) } else { Err(refused()) }
+}
+
+async fn create_backup(command: BackupCommand, client: &mut Client, output: Output) -> Result<(), Failure> {
+    // A restore was done before anyone connects.
+    let BackupCommand::Create { file, passphrase_file } = command else { return Ok(()) };
+    let failed = |error: io::Error| Failure::Failed(format!("{}: {error}", file.display()));
+    let passphrase = passphrase_file.as_deref().map(read_passphrase).transpose().map_err(Failure::other)?;
+    let with_key = passphrase.is_some();
+    let passphrase = passphrase.map(|passphrase| passphrase.to_vec()).unwrap_or_default();
+    let mut pieces = client.create_backup(CreateBackupRequest { passphrase }).await?.into_inner();
+    // It gets its name when it is whole, and nothing is written over.
+    let unfinished = file.with_extension("unfinished");
+    let mut written = std::fs::File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&unfinished)
+        .map_err(|error| Failure::Failed(format!("{}: {error}", unfinished.display())))?;
+    let whole = async {
+        while let Some(CreateBackupResponse { piece, done }) = pieces.message().await? {
+            written.write_all(&piece).map_err(failed)?;
+            if done {
+                written.sync_all().map_err(failed)?;
+                return std::fs::hard_link(&unfinished, &file).map_err(failed);
+            }
+        }
+        Err(Failure::Failed("the service ended before the backup was whole: try again".into()))
+    };
+    let made = whole.await;
+    let removed = std::fs::remove_file(&unfinished).map_err(failed);
+    made.and(removed)?;
+    let octets = std::fs::metadata(&file).map_err(failed)?.len();
+    print_object(output, &json!({ "file": file, "octets": octets, "key_included": with_key }))
 }
 
 async fn audit(command: AuditCommand, client: &mut Client, output: Output) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 mod app;
 mod audit;
 mod authority;
+mod backup;
 mod commands;
 mod config;
 mod expiry_watch;

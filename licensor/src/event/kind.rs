@@ -96,6 +96,11 @@ kinds! {
     /// An administrator asked for a change that was refused.
     AdministrativeCallRefused = 112, "AdministrativeCallRefusedEvent", Info,
         "An administrator called {call}, and was refused with {reason}.";
+    /// An administrator made a backup.
+    BackupMade = 115, "BackupMadeEvent", Info, "A backup of this root was made.";
+    /// A root was made from a backup.
+    RootRestored = 114, "RootRestoredEvent", Warning,
+        "This root was restored from the backup of {created_at}, which has {entries} entries: whatever came later is forgotten.";
     /// The root's audit log is shorter than it was.
     RootWentBack = 113, "RootWentBackEvent", Error,
         "The audit log of the root has {now} entries, and {seen} were seen: the root was restored from a backup, or its log was changed.";

@@ -8,6 +8,9 @@ use super::{Store, StoreError};
 /// Octets that entries which share a value have together at most.
 const FULL: usize = 4 << 10;
 
+/// Chunks that are read at once: how many entries are in one shows only then.
+const CHUNKS: usize = 16;
+
 /// Entries with consecutive positions.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Chunk {
@@ -43,7 +46,7 @@ pub(super) async fn read<S: Store + ?Sized>(
     let mut entries = Vec::new();
     let mut next = from.max(1);
     while entries.len() < limit {
-        let page = store.scan(prefix, &key(prefix, next), limit - entries.len()).await?;
+        let page = store.scan(prefix, &key(prefix, next), CHUNKS.min(limit - entries.len())).await?;
         if page.is_empty() {
             break;
         }

@@ -100,12 +100,21 @@ impl AuthorityFiles {
         )?;
         let certificate =
             params.self_signed(&key).map_err(|error| InitError::NotEncodable(error.to_string()))?;
+        let files = Self { key, certificate: certificate.der().to_vec() };
+        files.save(config)?;
+        Ok(files)
+    }
+
+    /// Writes both; the certificate last. A key that is there is left as it is.
+    pub(crate) fn save(&self, config: &Config) -> Result<(), InitError> {
+        let (key_file, anchor) = (config.data_dir.join(KEY), config.data_dir.join(ANCHOR));
         if !key_file.exists() {
-            key.save(&key_file, passphrase.as_ref().map(|p| p.as_slice()))?;
+            self.key.save(&key_file, passphrase(config)?.as_ref().map(|p| p.as_slice()))?;
         }
-        file::write_durably(&anchor, certificate.pem().as_bytes(), file::PUBLIC)
-            .map_err(|error| InitError::File(anchor, error))?;
-        Ok(Self { key, certificate: certificate.der().to_vec() })
+        let pem = pem::Pem::new("CERTIFICATE", self.certificate.clone());
+        let pem = pem::encode_config(&pem, pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF));
+        file::write_durably(&anchor, pem.as_bytes(), file::PUBLIC)
+            .map_err(|error| InitError::File(anchor, error))
     }
 
     /// Reads what [`AuthorityFiles::create`] wrote.
@@ -123,10 +132,14 @@ impl AuthorityFiles {
     }
 }
 
-/// The passphrase without the line's end.
+/// The passphrase of the configuration.
 fn passphrase(config: &Config) -> Result<Option<Zeroizing<Vec<u8>>>, InitError> {
-    let Some(path) = &config.authority.passphrase_file else { return Ok(None) };
-    let failed = |error| InitError::Passphrase(path.clone(), error);
+    config.authority.passphrase_file.as_deref().map(read_passphrase).transpose()
+}
+
+/// The passphrase in a file, without the line's end.
+pub(crate) fn read_passphrase(path: &Path) -> Result<Zeroizing<Vec<u8>>, InitError> {
+    let failed = |error| InitError::Passphrase(path.to_owned(), error);
     let mut passphrase = Zeroizing::new(file::read_private(path).map_err(failed)?);
     while passphrase.last().is_some_and(|octet| matches!(octet, b'\n' | b'\r')) {
         passphrase.pop();
@@ -134,5 +147,5 @@ fn passphrase(config: &Config) -> Result<Option<Zeroizing<Vec<u8>>>, InitError> 
     if passphrase.is_empty() {
         return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "the passphrase is empty")));
     }
-    Ok(Some(passphrase))
+    Ok(passphrase)
 }

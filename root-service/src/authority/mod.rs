@@ -33,7 +33,7 @@ use crate::{
     profile::{IssuerFacts, NotEncodable, Places, Profile},
 };
 
-pub(crate) use anchor::{AuthorityFiles, InitError};
+pub(crate) use anchor::{AuthorityFiles, InitError, read_passphrase};
 pub(crate) use caller::Caller;
 pub(crate) use issue::{CertificateRequests, Issued};
 pub(crate) use own_server::OwnServer;
@@ -146,6 +146,21 @@ impl Authority {
     pub(crate) fn sign_checkpoint(&self, message: &[u8]) -> Result<Vec<u8>> {
         rcgen::SigningKey::sign(self.issuer.key(), message)
             .map_err(|error| Error::internal("signature", error))
+    }
+
+    /// Signs the end of a backup: ECDSA with SHA-256, DER.
+    pub(crate) fn sign_backup(&self, message: &[u8]) -> Result<Vec<u8>> {
+        self.sign_checkpoint(message)
+    }
+
+    /// The authority's key as PEM, encrypted.
+    pub(crate) fn encrypted_key(&self, passphrase: &[u8]) -> Result<String> {
+        let pem = self.issuer.key().to_pem(Some(passphrase));
+        pem.map(|pem| pem.to_string()).map_err(|error| Error::internal("key", error))
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        self.clock.now()
     }
 
     /// That the authority can issue now, or why it cannot.

@@ -16,7 +16,7 @@ use licensor::{
     expiry::Validity,
     key::sha256,
     page::{page_start, page_token},
-    store::{Batch, SharedStore, StoreError},
+    store::{Batch, SharedStore, Snapshot, StoreError},
 };
 use prost::Message;
 use verifier::certificate;
@@ -69,6 +69,11 @@ impl Ledger {
 
     pub(crate) fn events(&self) -> &Arc<EventLog> {
         &self.events
+    }
+
+    /// Everything as it is now.
+    pub(crate) async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
+        self.store.snapshot().await
     }
 
     pub(crate) async fn node(&self, name: &str) -> Result<Option<Versioned<NodeRecord>>, StoreError> {

@@ -11,22 +11,25 @@ use licensor::{
     page::page_size,
 };
 use proto::certification::v1::{
-    self as pb, AuditFinding, CertificateStatus, CreateTokenRequest, CreateTokenResponse,
-    DecommissionNodeRequest, DecommissionNodeResponse, EnrollmentToken, GetAuthorityRequest,
-    GetAuthorityResponse, GetCertificateRequest, GetCertificateResponse, GetNodeRequest, GetNodeResponse,
-    GetRootStatusRequest, GetRootStatusResponse, ListCertificatesRequest, ListCertificatesResponse,
-    ListNodesRequest, ListNodesResponse, ListTokensRequest, ListTokensResponse, ProveCertificateRequest,
-    ProveCertificateResponse, RevokeCertificateRequest, RevokeCertificateResponse, RevokeTokenRequest,
-    RevokeTokenResponse, TokenStatus, VerifyAuditRequest, VerifyAuditResponse,
+    self as pb, AuditFinding, CertificateStatus, CreateBackupRequest, CreateBackupResponse,
+    CreateTokenRequest, CreateTokenResponse, DecommissionNodeRequest, DecommissionNodeResponse,
+    EnrollmentToken, GetAuthorityRequest, GetAuthorityResponse, GetCertificateRequest,
+    GetCertificateResponse, GetNodeRequest, GetNodeResponse, GetRootStatusRequest, GetRootStatusResponse,
+    ListCertificatesRequest, ListCertificatesResponse, ListNodesRequest, ListNodesResponse,
+    ListTokensRequest, ListTokensResponse, ProveCertificateRequest, ProveCertificateResponse,
+    RevokeCertificateRequest, RevokeCertificateResponse, RevokeTokenRequest, RevokeTokenResponse,
+    TokenStatus, VerifyAuditRequest, VerifyAuditResponse,
     certification_admin_service_server::CertificationAdminService,
 };
 use tokio::sync::mpsc;
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status};
+use zeroize::Zeroizing;
 
 use crate::{
     audit::{Audit, Finding, Progress},
     authority::{Authority, TokenOrder},
+    backup,
     ledger::{CertificateRecord, Ledger, NodeRecord, TokenRecord, TokenStanding},
 };
 
@@ -229,6 +232,34 @@ impl CertificationAdminService for AdminRpc {
     ) -> Result<Response<ProveCertificateResponse>, Status> {
         let proof = self.audit.prove(&serial(&request.into_inner().serial)).await?;
         Ok(Response::new(ProveCertificateResponse { proof: proof.to_text() }))
+    }
+
+    type CreateBackupStream = Pin<Box<dyn Stream<Item = Result<CreateBackupResponse, Status>> + Send>>;
+
+    async fn create_backup(
+        &self,
+        request: Request<CreateBackupRequest>,
+    ) -> Result<Response<Self::CreateBackupStream>, Status> {
+        let by = caller_name(request.extensions());
+        let passphrase = Zeroizing::new(request.into_inner().passphrase);
+        let this = self.clone();
+        let (sender, receiver) = mpsc::channel(4);
+        tokio::spawn(async move {
+            let passphrase = Some(passphrase.as_slice()).filter(|passphrase| !passphrase.is_empty());
+            let made = backup::create(&this.authority, passphrase, &sender).await;
+            let made = match made {
+                Ok(()) => this
+                    .ledger()
+                    .events()
+                    .raise(Event::new(EventKind::BackupMade).by(&by))
+                    .await
+                    .map_err(Error::from),
+                Err(error) => this.noted("CreateBackup", "", &by, Err(error)).await,
+            };
+            let last = made.map(|()| CreateBackupResponse { piece: Vec::new(), done: true });
+            let _ = sender.send(last.map_err(Status::from)).await;
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
     async fn get_root_status(

@@ -1,0 +1,296 @@
+//! Makes a root from a backup. Nothing is written before the whole of it was checked.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use aws_lc_rs::{
+    digest::{Context, SHA256},
+    signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey},
+};
+use licensor::{
+    clock::{SharedClock, from_unix_seconds, rfc3339},
+    data_dir::DataDir,
+    event::{Event, EventKind, EventLog},
+    key::{KeyError, PrivateKey},
+    store::{Batch, SharedStore, SledOptions, SledStore, StoreError},
+    telemetry::Metrics,
+};
+use prost::Message;
+use verifier::{AuditError, Certificate, Checkpoint};
+
+use super::{End, Frame, Header, MAGIC, PAGE, Pair, Part};
+use crate::{
+    authority::{AuthorityFiles, InitError},
+    config::Config,
+};
+
+/// Octets that one message has at most.
+const LARGEST: u64 = 1 << 20;
+
+/// Why a backup is not restored.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RestoreError {
+    /// The backup cannot be read.
+    #[error("{}", .0.display())]
+    File(PathBuf, #[source] io::Error),
+    /// It is none.
+    #[error("{} is no backup of a root", .0.display())]
+    NotABackup(PathBuf),
+    /// A newer release made it.
+    #[error("{} was made by a newer release: restore it with that one", .0.display())]
+    Newer(PathBuf),
+    /// It is not as it was made.
+    #[error("{} is damaged ({problem}): take another copy, or an earlier backup", .path.display())]
+    Damaged {
+        /// The backup.
+        path: PathBuf,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// There is a root already.
+    #[error("there is a root in {} already: move that directory away first, and keep it until all is well", .0.display())]
+    Exists(PathBuf),
+    /// Its key is in it, and can only be had with the passphrase.
+    #[error("the backup has an encrypted key: give its passphrase with --passphrase-file")]
+    PassphraseNeeded,
+    /// The passphrase is another one.
+    #[error("the passphrase does not open the key in the backup")]
+    PassphraseWrong,
+    /// Its key is not in it.
+    #[error("the backup was made without the authority's key: give the key file with --key")]
+    KeyNeeded,
+    /// The key is another one.
+    #[error("the key is not that of the trust anchor in the backup")]
+    KeyDoesNotMatch,
+    /// The checkpoint is not one of the root that was backed up.
+    #[error("the checkpoint is none of the root in this backup: {0}")]
+    ForeignCheckpoint(#[from] AuditError),
+    /// Something was logged after the backup.
+    #[error(
+        "the root had logged {seen} entries, and this backup of {created_at} has {entries}: restoring it forgets entries {first} to {seen}, with every revocation, used token and certificate among them; take a later backup, or give --accept-loss, revoke again what was revoked since, and revoke the tokens that were made before"
+    )]
+    GoesBack {
+        /// Entries of the checkpoint.
+        seen: u64,
+        /// Entries of the backup.
+        entries: u64,
+        /// The first that is forgotten.
+        first: u64,
+        /// When the backup was made.
+        created_at: String,
+    },
+    /// A key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The store cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The authority's files cannot be written.
+    #[error(transparent)]
+    Authority(#[from] InitError),
+}
+
+/// What is to be restored, and with what.
+#[derive(Debug)]
+pub(crate) struct RestoreOrder {
+    pub(crate) file: PathBuf,
+    pub(crate) passphrase: Option<Vec<u8>>,
+    /// The authority's key, if it is not in the backup.
+    pub(crate) key: Option<PathBuf>,
+    /// Checkpoints of the root's audit log that others have seen (signed notes).
+    pub(crate) seen: Vec<String>,
+    pub(crate) accept_loss: bool,
+}
+
+/// What was restored.
+#[derive(Debug)]
+pub(crate) struct Restored {
+    pub(crate) created_at: SystemTime,
+    pub(crate) pairs: u64,
+    pub(crate) entries: u64,
+}
+
+/// A backup that was read to its end and found whole.
+struct Checked {
+    header: Header,
+    end: End,
+}
+
+/// Makes a root of a backup in the data directory, which has none.
+pub(crate) async fn restore(
+    config: &Config,
+    clock: &SharedClock,
+    order: RestoreOrder,
+) -> Result<Restored, RestoreError> {
+    let _data_dir = DataDir::open(&config.data_dir)?;
+    if AuthorityFiles::exist(&config.data_dir) || config.data_dir.join("store").exists() {
+        return Err(RestoreError::Exists(config.data_dir.clone()));
+    }
+    let Checked { header, end } = check(&order.file)?;
+    let key = key(&order, &header)?;
+    let created_at = from_unix_seconds(header.created_at);
+    for note in &order.seen {
+        let checkpoint = Checkpoint::verify(note, &header.trust_anchor)?;
+        if checkpoint.size > end.entries && !order.accept_loss {
+            return Err(RestoreError::GoesBack {
+                seen: checkpoint.size,
+                entries: end.entries,
+                first: end.entries + 1,
+                created_at: rfc3339(created_at),
+            });
+        }
+    }
+    let options = SledOptions {
+        directory: config.data_dir.join("store"),
+        cache_bytes: config.store.cache_bytes,
+        minimum_free_bytes: config.store.minimum_free_bytes,
+    };
+    let store: SharedStore = Arc::new(SledStore::open(&options)?);
+    fill(&order.file, &store).await?;
+    let events = EventLog::open(store, clock.clone(), Metrics::shared()).await?;
+    let event = Event::new(EventKind::RootRestored)
+        .argument("created_at", rfc3339(created_at))
+        .argument("entries", end.entries.to_string());
+    Arc::new(events).raise(event).await?;
+    // The trust anchor comes last: a run that was cut short leaves no root.
+    AuthorityFiles { key, certificate: header.trust_anchor }.save(config)?;
+    Ok(Restored { created_at, pairs: end.pairs, entries: end.entries })
+}
+
+fn key(order: &RestoreOrder, header: &Header) -> Result<PrivateKey, RestoreError> {
+    let key = match (&order.key, header.key.as_str()) {
+        (Some(path), _) => PrivateKey::load(path, order.passphrase.as_deref())?,
+        (None, "") => return Err(RestoreError::KeyNeeded),
+        (None, pem) => {
+            let passphrase = order.passphrase.as_deref().ok_or(RestoreError::PassphraseNeeded)?;
+            PrivateKey::from_pem(pem, Some(passphrase)).map_err(|error| match error {
+                KeyError::PassphraseWrong { .. } => RestoreError::PassphraseWrong,
+                other => RestoreError::Key(other),
+            })?
+        }
+    };
+    let anchor = Certificate::parse(&header.trust_anchor);
+    let same = anchor
+        .is_ok_and(|anchor| rcgen::PublicKeyData::subject_public_key_info(&key) == anchor.public_key_info);
+    if same { Ok(key) } else { Err(RestoreError::KeyDoesNotMatch) }
+}
+
+/// Reads a backup to its end: is it whole, and as the authority in it signed it?
+fn check(path: &Path) -> Result<Checked, RestoreError> {
+    let damaged = |problem| RestoreError::Damaged { path: path.to_owned(), problem };
+    let mut reader = Reader::open(path)?;
+    let header = reader.header()?;
+    let mut pairs = 0;
+    let end = loop {
+        let digest = reader.digest.clone().finish();
+        match reader.part()? {
+            Part::Pair(_) => pairs += 1,
+            Part::End(end) if end.digest == digest.as_ref() && end.pairs == pairs => break end,
+            Part::End(_) => return Err(damaged("its digest is another one")),
+        }
+    };
+    if !reader.at_end()? {
+        return Err(damaged("something follows its end"));
+    }
+    let anchor = Certificate::parse(&header.trust_anchor).map_err(|_| damaged("it has no trust anchor"))?;
+    UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &anchor.public_key)
+        .verify(&end.signed(), &end.signature)
+        .map_err(|_| damaged("it is not signed by the authority in it"))?;
+    Ok(Checked { header, end })
+}
+
+async fn fill(path: &Path, store: &SharedStore) -> Result<(), RestoreError> {
+    let mut reader = Reader::open(path)?;
+    reader.header()?;
+    loop {
+        let mut batch = Batch::new();
+        let mut more = true;
+        for _ in 0..PAGE {
+            match reader.part()? {
+                Part::Pair(Pair { key, value }) => _ = batch.add(key, value),
+                Part::End(_) => {
+                    more = false;
+                    break;
+                }
+            }
+        }
+        store.commit(batch).await?;
+        if !more {
+            return Ok(());
+        }
+    }
+}
+
+/// Reads the parts of a backup.
+struct Reader {
+    path: PathBuf,
+    file: BufReader<File>,
+    /// Of everything that was read.
+    digest: Context,
+}
+
+impl Reader {
+    fn open(path: &Path) -> Result<Self, RestoreError> {
+        let file = File::open(path).map_err(|error| RestoreError::File(path.to_owned(), error))?;
+        let mut reader =
+            Self { path: path.to_owned(), file: BufReader::new(file), digest: Context::new(&SHA256) };
+        let not_a_backup = || RestoreError::NotABackup(path.to_owned());
+        let magic = reader.octets(MAGIC.len()).map_err(|_| not_a_backup())?;
+        if magic != MAGIC {
+            let digits = MAGIC.len() - 2;
+            let of_this_kind = magic[..digits] == MAGIC[..digits];
+            return Err(if of_this_kind { RestoreError::Newer(path.to_owned()) } else { not_a_backup() });
+        }
+        Ok(reader)
+    }
+
+    fn header(&mut self) -> Result<Header, RestoreError> {
+        let octets = self.message()?;
+        Header::decode(octets.as_slice()).map_err(|_| self.damaged("its header cannot be read"))
+    }
+
+    fn part(&mut self) -> Result<Part, RestoreError> {
+        let octets = self.message()?;
+        let frame = Frame::decode(octets.as_slice()).ok();
+        frame.and_then(|frame| frame.part).ok_or_else(|| self.damaged("a part of it cannot be read"))
+    }
+
+    fn message(&mut self) -> Result<Vec<u8>, RestoreError> {
+        let mut length = 0_u64;
+        for shift in (0..63).step_by(7) {
+            let octet = self.octets(1)?[0];
+            length |= u64::from(octet & 0x7f) << shift;
+            if octet & 0x80 == 0 {
+                break;
+            }
+        }
+        if length > LARGEST {
+            return Err(self.damaged("a part of it is too long"));
+        }
+        self.octets(usize::try_from(length).unwrap_or_default())
+    }
+
+    fn octets(&mut self, count: usize) -> Result<Vec<u8>, RestoreError> {
+        let mut octets = vec![0; count];
+        self.file.read_exact(&mut octets).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => self.damaged("it was cut short"),
+            _ => RestoreError::File(self.path.clone(), error),
+        })?;
+        self.digest.update(&octets);
+        Ok(octets)
+    }
+
+    fn at_end(&mut self) -> Result<bool, RestoreError> {
+        let rest = self.file.fill_buf().map_err(|error| RestoreError::File(self.path.clone(), error))?;
+        Ok(rest.is_empty())
+    }
+
+    fn damaged(&self, problem: &'static str) -> RestoreError {
+        RestoreError::Damaged { path: self.path.clone(), problem }
+    }
+}
