@@ -1,28 +1,27 @@
 //! The command line. All but `init` and `serve` talk to the running service over its admin socket.
 
+mod arguments;
+mod shown;
+
 use std::{
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::PathBuf,
-    time::Duration,
 };
 
-use clap::{CommandFactory, Parser, Subcommand};
-use clap_complete::Shell;
+use clap::CommandFactory;
 use licensor::{
     admin,
     cli::{self, Failure, Output, instant, print_list, print_object, text},
     clock::SystemClock,
-    config::parse_span,
     error::{Error, Reason},
-    events_cli::{self, EventsCommand},
+    events_cli,
 };
 use proto::certification::v1::{
-    AuditFinding, Authority, Certificate, CertificateStatus, CreateBackupRequest, CreateBackupResponse,
-    CreateTokenRequest, DecommissionNodeRequest, EnrollmentToken, GetAuthorityRequest, GetCertificateRequest,
-    GetNodeRequest, GetRootStatusRequest, ListCertificatesRequest, ListNodesRequest, ListTokensRequest, Node,
-    ProveCertificateRequest, RevocationReason, RevokeCertificateRequest, RevokeTokenRequest, TokenStatus,
-    VerifyAuditRequest, VerifyAuditResponse,
+    AuditFinding, CreateBackupRequest, CreateBackupResponse, CreateTokenRequest, DecommissionNodeRequest,
+    GetAuthorityRequest, GetCertificateRequest, GetNodeRequest, GetRootStatusRequest,
+    ListCertificatesRequest, ListNodesRequest, ListTokensRequest, ProveCertificateRequest, RevocationReason,
+    RevokeCertificateRequest, RevokeTokenRequest, VerifyAuditRequest, VerifyAuditResponse,
     certification_admin_service_client::CertificationAdminServiceClient,
 };
 use serde_json::{Value, json};
@@ -35,248 +34,16 @@ use crate::{
     config::Config,
 };
 
+pub(crate) use self::arguments::Arguments;
+use self::{
+    arguments::{
+        AuditCommand, AuthorityCommand, BackupCommand, CertificatesCommand, Command, NodesCommand,
+        TokenCommand,
+    },
+    shown::{authority_json, certificate_json, node_json, token_json},
+};
+
 type Client = CertificationAdminServiceClient<Channel>;
-
-/// Root certification service: enrols licensing servers, issues and renews their licensor certificates.
-#[derive(Debug, Parser)]
-#[command(
-    name = "root-service",
-    version,
-    arg_required_else_help = true,
-    after_help = "Example:\n  root-service --config root.toml init && root-service --config root.toml serve"
-)]
-pub(crate) struct Arguments {
-    /// Configuration file [default: /etc/licensor/root.toml, if it is there]
-    #[arg(long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Form of the output
-    #[arg(long, global = true, value_enum, default_value_t)]
-    pub(crate) output: Output,
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Make the trust anchor: a key and a self-signed certificate in `data_dir`
-    #[command(after_help = "Example:\n  LICENSOR_ROOT__DATA_DIR=/var/lib/licensor/root root-service init")]
-    Init {
-        /// Succeed if there is a trust anchor already
-        #[arg(long)]
-        if_needed: bool,
-    },
-    /// Run the service until SIGTERM or Ctrl-C
-    #[command(after_help = "Example:\n  root-service --config /etc/licensor/root.toml serve")]
-    Serve,
-    /// Enrolment tokens: each enrols one licensing server, once
-    #[command(
-        subcommand,
-        after_help = "Example:\n  root-service token create --node berlin-1 --owner 'Example GmbH'"
-    )]
-    Token(TokenCommand),
-    /// Licensing servers that this root has enrolled
-    #[command(subcommand, after_help = "Example:\n  root-service nodes list")]
-    Nodes(NodesCommand),
-    /// Licensor certificates that this root has issued
-    #[command(subcommand, after_help = "Example:\n  root-service certificates list --node berlin-1")]
-    Certificates(CertificatesCommand),
-    /// The certificate authority of this root
-    #[command(subcommand, after_help = "Example:\n  root-service authority show")]
-    Authority(AuthorityCommand),
-    /// The audit log: everything that was done, in a form that cannot be rewritten unseen
-    #[command(subcommand, after_help = "Example:\n  root-service audit verify")]
-    Audit(AuditCommand),
-    /// Backups: everything that a root is, in one file
-    #[command(
-        subcommand,
-        after_help = "Example:\n  root-service backup create root.backup --passphrase-file passphrase"
-    )]
-    Backup(BackupCommand),
-    /// What happened
-    #[command(subcommand, after_help = "Example:\n  root-service events list --id 18")]
-    Events(EventsCommand),
-    /// Sum up this root
-    #[command(after_help = "Example:\n  root-service status --output json")]
-    Status,
-    /// Print completions for a shell
-    #[command(after_help = "Example:\n  root-service completions bash > /etc/bash_completion.d/root-service")]
-    Completions {
-        /// The shell
-        shell: Shell,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum TokenCommand {
-    /// Make a token; it is shown once and kept nowhere
-    #[command(
-        after_help = "Example:\n  root-service token create --node berlin-1 --owner 'Example GmbH' --dns berlin-1.example.com --ttl 24h"
-    )]
-    Create {
-        /// Name of the licensing server
-        #[arg(long)]
-        node: String,
-        /// Organisation that runs it
-        #[arg(long)]
-        owner: String,
-        /// DNS name of its TLS port (repeatable); its own name if neither --dns nor --ip is given
-        #[arg(long = "dns", value_name = "NAME")]
-        dns_names: Vec<String>,
-        /// IP address of its TLS port (repeatable)
-        #[arg(long = "ip", value_name = "ADDR")]
-        ip_addresses: Vec<String>,
-        /// How long the token can be used
-        #[arg(long, default_value = "1h", value_parser = parse_span, value_name = "DURATION")]
-        ttl: Duration,
-    },
-    /// List tokens
-    #[command(after_help = "Example:\n  root-service token list")]
-    List,
-    /// Make an unused token useless
-    #[command(after_help = "Example:\n  root-service token revoke 5f0c9a1b2c3d4e5f")]
-    Revoke {
-        /// Identifier, as `token list` shows it
-        id: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum NodesCommand {
-    /// List nodes
-    #[command(after_help = "Example:\n  root-service nodes list --output json")]
-    List,
-    /// Show one node
-    #[command(after_help = "Example:\n  root-service nodes show berlin-1")]
-    Show {
-        /// Its name
-        name: String,
-    },
-    /// End a node for good: its certificate is revoked, and its name is never enrolled again
-    #[command(after_help = "Example:\n  root-service nodes decommission berlin-1 --yes")]
-    Decommission {
-        /// Its name
-        name: String,
-        /// Do not ask for the name again
-        #[arg(long)]
-        yes: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum CertificatesCommand {
-    /// List certificates
-    #[command(after_help = "Example:\n  root-service certificates list --node berlin-1")]
-    List {
-        /// Only those of this node, from the newest on
-        #[arg(long)]
-        node: Option<String>,
-    },
-    /// Show one certificate
-    #[command(after_help = "Example:\n  root-service certificates show 5f0c…9a")]
-    Show {
-        /// Serial number, hexadecimal
-        serial: String,
-    },
-    /// Revoke a certificate for good, and publish a revocation list that has it
-    #[command(after_help = "Example:\n  root-service certificates revoke 5f0c…9a --reason key-compromise")]
-    Revoke {
-        /// Serial number, hexadecimal
-        serial: String,
-        /// Why (RFC 5280 §5.3.1)
-        #[arg(long, value_enum, default_value_t)]
-        reason: WhyRevoked,
-    },
-}
-
-/// Why a certificate is revoked.
-#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
-enum WhyRevoked {
-    /// It is not said
-    #[default]
-    Unspecified,
-    /// Somebody else may have the private key
-    KeyCompromise,
-    /// The licensing server has another owner
-    AffiliationChanged,
-    /// Another certificate took its place
-    Superseded,
-    /// The licensing server is no longer in use
-    CessationOfOperation,
-    /// The licensing server may no longer issue licences
-    PrivilegeWithdrawn,
-}
-
-impl From<WhyRevoked> for RevocationReason {
-    fn from(why: WhyRevoked) -> Self {
-        match why {
-            WhyRevoked::Unspecified => Self::Unspecified,
-            WhyRevoked::KeyCompromise => Self::KeyCompromise,
-            WhyRevoked::AffiliationChanged => Self::AffiliationChanged,
-            WhyRevoked::Superseded => Self::Superseded,
-            WhyRevoked::CessationOfOperation => Self::CessationOfOperation,
-            WhyRevoked::PrivilegeWithdrawn => Self::PrivilegeWithdrawn,
-        }
-    }
-}
-
-#[derive(Debug, Subcommand)]
-enum BackupCommand {
-    /// Make a backup while the root serves
-    #[command(after_help = "Example:\n  root-service backup create root.backup --passphrase-file passphrase")]
-    Create {
-        /// File to be made
-        file: PathBuf,
-        /// File with a passphrase: the authority's key is in the backup, encrypted with it; without, the key is left out
-        #[arg(long, value_name = "FILE")]
-        passphrase_file: Option<PathBuf>,
-    },
-    /// Make a root from a backup, in a `data_dir` that has none; the service must not run
-    #[command(
-        after_help = "Example:\n  root-service backup restore root.backup --passphrase-file passphrase --checkpoint audit-checkpoint.txt"
-    )]
-    Restore {
-        /// The backup
-        file: PathBuf,
-        /// File with the passphrase of the key
-        #[arg(long, value_name = "FILE")]
-        passphrase_file: Option<PathBuf>,
-        /// The authority's key, if it is not in the backup
-        #[arg(long, value_name = "FILE")]
-        key: Option<PathBuf>,
-        /// `audit-checkpoint.txt` of a node, or of the root that was lost (repeatable): what it has seen must be in the backup
-        #[arg(long = "checkpoint", value_name = "FILE")]
-        checkpoints: Vec<PathBuf>,
-        /// Restore though something was logged after the backup
-        #[arg(long)]
-        accept_loss: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum AuditCommand {
-    /// Verify every entry; names what was changed, dropped or rolled back
-    #[command(
-        after_help = "Example:\n  root-service audit verify --checkpoint /mnt/elsewhere/audit-checkpoint.txt"
-    )]
-    Verify {
-        /// A checkpoint that was kept elsewhere: a copy of `audit-checkpoint.txt`, or of the file of that name of any node
-        #[arg(long, value_name = "FILE")]
-        checkpoint: Option<PathBuf>,
-    },
-    /// Print a proof that the issue of a certificate is in the log
-    #[command(after_help = "Example:\n  root-service audit prove 5f0c…9a > proof.txt")]
-    Prove {
-        /// Serial number, hexadecimal
-        serial: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum AuthorityCommand {
-    /// Show the authority's certificate
-    #[command(after_help = "Example:\n  root-service authority show --output json")]
-    Show,
-}
 
 /// Runs one command.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -617,72 +384,4 @@ async fn status(client: &mut Client, output: Output) -> Result<(), Failure> {
             "disabled_reason": text(&status.disabled_reason),
         }),
     )
-}
-
-fn authority_json(authority: &Authority) -> Value {
-    json!({
-        "serial": authority.serial,
-        "key_id": authority.key_id,
-        "subject": authority.subject,
-        "not_before": instant(authority.not_before),
-        "not_after": instant(authority.not_after),
-        "trust_anchor_fingerprint": authority.trust_anchor_fingerprint,
-    })
-}
-
-fn token_json(token: &EnrollmentToken) -> Value {
-    let status = match token.status() {
-        TokenStatus::Unspecified => "unknown",
-        TokenStatus::Unused => "unused",
-        TokenStatus::Used => "used",
-        TokenStatus::Expired => "expired",
-        TokenStatus::Revoked => "revoked",
-    };
-    json!({
-        "id": token.id,
-        "node": token.node,
-        "owner": token.owner,
-        "dns_names": token.dns_names,
-        "ip_addresses": token.ip_addresses,
-        "created_at": instant(token.create_time),
-        "expires_at": instant(token.expire_time),
-        "status": status,
-        "serial": text(&token.serial),
-    })
-}
-
-fn node_json(node: &Node) -> Value {
-    json!({
-        "name": node.name,
-        "owner": node.owner,
-        "dns_names": node.dns_names,
-        "ip_addresses": node.ip_addresses,
-        "enrolled_at": instant(node.enroll_time),
-        "serial": text(&node.current_serial),
-        "not_after": instant(node.not_after),
-        "decommissioned_at": instant(node.decommission_time),
-    })
-}
-
-fn certificate_json(certificate: &Certificate) -> Value {
-    let status = match certificate.status() {
-        CertificateStatus::Unspecified => "unknown",
-        CertificateStatus::Current => "current",
-        CertificateStatus::Superseded => "superseded",
-        CertificateStatus::Expired => "expired",
-        CertificateStatus::Revoked => "revoked",
-    };
-    json!({
-        "serial": certificate.serial,
-        "node": certificate.node,
-        "not_before": instant(certificate.not_before),
-        "not_after": instant(certificate.not_after),
-        "status": status,
-        "superseded_by": text(&certificate.superseded_by),
-        "revoked_at": instant(certificate.revoke_time),
-        "revocation_reason": match certificate.revoke_time {
-            Some(_) => json!(certificate.revocation_reason().as_str_name().trim_start_matches("REVOCATION_REASON_").to_lowercase()),
-            None => Value::Null,
-        },
-    })
 }

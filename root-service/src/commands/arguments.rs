@@ -1,0 +1,249 @@
+//! What the command line takes.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+use licensor::{cli::Output, config::parse_span, events_cli::EventsCommand};
+use proto::certification::v1::RevocationReason;
+
+/// Root certification service: enrols licensing servers, issues and renews their licensor certificates.
+#[derive(Debug, Parser)]
+#[command(
+    name = "root-service",
+    version,
+    arg_required_else_help = true,
+    after_help = "Example:\n  root-service --config root.toml init && root-service --config root.toml serve"
+)]
+pub(crate) struct Arguments {
+    /// Configuration file [default: /etc/licensor/root.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Form of the output
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub(crate) output: Output,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make the trust anchor: a key and a self-signed certificate in `data_dir`
+    #[command(after_help = "Example:\n  LICENSOR_ROOT__DATA_DIR=/var/lib/licensor/root root-service init")]
+    Init {
+        /// Succeed if there is a trust anchor already
+        #[arg(long)]
+        if_needed: bool,
+    },
+    /// Run the service until SIGTERM or Ctrl-C
+    #[command(after_help = "Example:\n  root-service --config /etc/licensor/root.toml serve")]
+    Serve,
+    /// Enrolment tokens: each enrols one licensing server, once
+    #[command(
+        subcommand,
+        after_help = "Example:\n  root-service token create --node berlin-1 --owner 'Example GmbH'"
+    )]
+    Token(TokenCommand),
+    /// Licensing servers that this root has enrolled
+    #[command(subcommand, after_help = "Example:\n  root-service nodes list")]
+    Nodes(NodesCommand),
+    /// Licensor certificates that this root has issued
+    #[command(subcommand, after_help = "Example:\n  root-service certificates list --node berlin-1")]
+    Certificates(CertificatesCommand),
+    /// The certificate authority of this root
+    #[command(subcommand, after_help = "Example:\n  root-service authority show")]
+    Authority(AuthorityCommand),
+    /// The audit log: everything that was done, in a form that cannot be rewritten unseen
+    #[command(subcommand, after_help = "Example:\n  root-service audit verify")]
+    Audit(AuditCommand),
+    /// Backups: everything that a root is, in one file
+    #[command(
+        subcommand,
+        after_help = "Example:\n  root-service backup create root.backup --passphrase-file passphrase"
+    )]
+    Backup(BackupCommand),
+    /// What happened
+    #[command(subcommand, after_help = "Example:\n  root-service events list --id 18")]
+    Events(EventsCommand),
+    /// Sum up this root
+    #[command(after_help = "Example:\n  root-service status --output json")]
+    Status,
+    /// Print completions for a shell
+    #[command(after_help = "Example:\n  root-service completions bash > /etc/bash_completion.d/root-service")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenCommand {
+    /// Make a token; it is shown once and kept nowhere
+    #[command(
+        after_help = "Example:\n  root-service token create --node berlin-1 --owner 'Example GmbH' --dns berlin-1.example.com --ttl 24h"
+    )]
+    Create {
+        /// Name of the licensing server
+        #[arg(long)]
+        node: String,
+        /// Organisation that runs it
+        #[arg(long)]
+        owner: String,
+        /// DNS name of its TLS port (repeatable); its own name if neither --dns nor --ip is given
+        #[arg(long = "dns", value_name = "NAME")]
+        dns_names: Vec<String>,
+        /// IP address of its TLS port (repeatable)
+        #[arg(long = "ip", value_name = "ADDR")]
+        ip_addresses: Vec<String>,
+        /// How long the token can be used
+        #[arg(long, default_value = "1h", value_parser = parse_span, value_name = "DURATION")]
+        ttl: Duration,
+    },
+    /// List tokens
+    #[command(after_help = "Example:\n  root-service token list")]
+    List,
+    /// Make an unused token useless
+    #[command(after_help = "Example:\n  root-service token revoke 5f0c9a1b2c3d4e5f")]
+    Revoke {
+        /// Identifier, as `token list` shows it
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum NodesCommand {
+    /// List nodes
+    #[command(after_help = "Example:\n  root-service nodes list --output json")]
+    List,
+    /// Show one node
+    #[command(after_help = "Example:\n  root-service nodes show berlin-1")]
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// End a node for good: its certificate is revoked, and its name is never enrolled again
+    #[command(after_help = "Example:\n  root-service nodes decommission berlin-1 --yes")]
+    Decommission {
+        /// Its name
+        name: String,
+        /// Do not ask for the name again
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CertificatesCommand {
+    /// List certificates
+    #[command(after_help = "Example:\n  root-service certificates list --node berlin-1")]
+    List {
+        /// Only those of this node, from the newest on
+        #[arg(long)]
+        node: Option<String>,
+    },
+    /// Show one certificate
+    #[command(after_help = "Example:\n  root-service certificates show 5f0c…9a")]
+    Show {
+        /// Serial number, hexadecimal
+        serial: String,
+    },
+    /// Revoke a certificate for good, and publish a revocation list that has it
+    #[command(after_help = "Example:\n  root-service certificates revoke 5f0c…9a --reason key-compromise")]
+    Revoke {
+        /// Serial number, hexadecimal
+        serial: String,
+        /// Why (RFC 5280 §5.3.1)
+        #[arg(long, value_enum, default_value_t)]
+        reason: WhyRevoked,
+    },
+}
+
+/// Why a certificate is revoked.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+pub(super) enum WhyRevoked {
+    /// It is not said
+    #[default]
+    Unspecified,
+    /// Somebody else may have the private key
+    KeyCompromise,
+    /// The licensing server has another owner
+    AffiliationChanged,
+    /// Another certificate took its place
+    Superseded,
+    /// The licensing server is no longer in use
+    CessationOfOperation,
+    /// The licensing server may no longer issue licences
+    PrivilegeWithdrawn,
+}
+
+impl From<WhyRevoked> for RevocationReason {
+    fn from(why: WhyRevoked) -> Self {
+        match why {
+            WhyRevoked::Unspecified => Self::Unspecified,
+            WhyRevoked::KeyCompromise => Self::KeyCompromise,
+            WhyRevoked::AffiliationChanged => Self::AffiliationChanged,
+            WhyRevoked::Superseded => Self::Superseded,
+            WhyRevoked::CessationOfOperation => Self::CessationOfOperation,
+            WhyRevoked::PrivilegeWithdrawn => Self::PrivilegeWithdrawn,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum BackupCommand {
+    /// Make a backup while the root serves
+    #[command(after_help = "Example:\n  root-service backup create root.backup --passphrase-file passphrase")]
+    Create {
+        /// File to be made
+        file: PathBuf,
+        /// File with a passphrase: the authority's key is in the backup, encrypted with it; without, the key is left out
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+    },
+    /// Make a root from a backup, in a `data_dir` that has none; the service must not run
+    #[command(
+        after_help = "Example:\n  root-service backup restore root.backup --passphrase-file passphrase --checkpoint audit-checkpoint.txt"
+    )]
+    Restore {
+        /// The backup
+        file: PathBuf,
+        /// File with the passphrase of the key
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+        /// The authority's key, if it is not in the backup
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        /// `audit-checkpoint.txt` of a node, or of the root that was lost (repeatable): what it has seen must be in the backup
+        #[arg(long = "checkpoint", value_name = "FILE")]
+        checkpoints: Vec<PathBuf>,
+        /// Restore though something was logged after the backup
+        #[arg(long)]
+        accept_loss: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditCommand {
+    /// Verify every entry; names what was changed, dropped or rolled back
+    #[command(
+        after_help = "Example:\n  root-service audit verify --checkpoint /mnt/elsewhere/audit-checkpoint.txt"
+    )]
+    Verify {
+        /// A checkpoint that was kept elsewhere: a copy of `audit-checkpoint.txt`, or of the file of that name of any node
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
+    },
+    /// Print a proof that the issue of a certificate is in the log
+    #[command(after_help = "Example:\n  root-service audit prove 5f0c…9a > proof.txt")]
+    Prove {
+        /// Serial number, hexadecimal
+        serial: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AuthorityCommand {
+    /// Show the authority's certificate
+    #[command(after_help = "Example:\n  root-service authority show --output json")]
+    Show,
+}
