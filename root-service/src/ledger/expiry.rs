@@ -12,6 +12,7 @@ use licensor::{
     store::{Batch, StoreError},
 };
 use prost::Message;
+use verifier::certificate::hex;
 
 use super::{
     Ledger, NODE, Versioned, key, put_over,
@@ -41,7 +42,7 @@ impl Ledger {
             batch.delete(due_key(look_at, node));
         }
         if next != 0 {
-            let due = DueRecord { watched: Some(Watched::Node(node.to_owned())) };
+            let due = DueRecord { watched: Some(Watched::Node(node.to_owned())), ..DueRecord::default() };
             batch.put(due_key(next, node), due.encode_to_vec());
         }
         next
@@ -78,7 +79,8 @@ impl Ledger {
 
     fn watch_authority_end(&self, batch: &mut Batch, serial: &str, validity: Validity, now: SystemTime) {
         if let Some(next) = Warnings::of(&validity, &self.expiry).next(now) {
-            let due = DueRecord { watched: Some(Watched::Authority(serial.to_owned())) };
+            let due =
+                DueRecord { watched: Some(Watched::Authority(serial.to_owned())), ..DueRecord::default() };
             batch.put(due_key(whole_seconds(next), serial), due.encode_to_vec());
         }
     }
@@ -112,8 +114,9 @@ impl Ledger {
         let at = due_at(&due_key);
         let mut batch = Batch::new();
         batch.expect(due_key.clone(), Some(value.clone())).delete(due_key);
-        let event = match DueRecord::decode(&*value).ok().and_then(|due| due.watched) {
-            None => None,
+        let due = DueRecord::decode(&*value).unwrap_or_default();
+        let event = match due.watched {
+            None => self.look_at_former(&mut batch, &hex(&due.serial), now).await?,
             Some(Watched::Authority(serial)) => self.look_at_authority(&mut batch, &serial, now).await?,
             Some(Watched::Node(name)) => match self.node(&name).await? {
                 Some(node) if node.record.look_at == at => self.look_at_node(&mut batch, node, now).await?,
@@ -121,6 +124,24 @@ impl Ledger {
             },
         };
         self.events.commit(batch, event.into_iter().collect()).await
+    }
+
+    /// A look that an older release left: at any certificate, from whose node another look goes out.
+    async fn look_at_former(
+        &self,
+        batch: &mut Batch,
+        serial: &str,
+        now: SystemTime,
+    ) -> Result<Option<Event>, StoreError> {
+        let Some(certificate) = self.certificate(serial).await? else {
+            return self.look_at_authority(batch, serial, now).await;
+        };
+        match self.node(&certificate.node).await? {
+            Some(node) if node.record.current.serial == serial && node.record.look_at == 0 => {
+                self.look_at_node(batch, node, now).await
+            }
+            _ => Ok(None),
+        }
     }
 
     async fn look_at_node(
@@ -188,4 +209,60 @@ fn due_at(key: &[u8]) -> i64 {
 /// The warnings of one certificate are active until this ends.
 pub(super) fn topic(serial: &str) -> String {
     format!("expiry/{serial}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use licensor::{
+        clock::{ManualClock, SharedClock},
+        config::Expiry,
+        event::{EventFilter, EventLog},
+        store::{SharedStore, SledOptions, SledStore},
+        telemetry::Metrics,
+    };
+
+    use super::*;
+    use crate::ledger::{CertificateRecord, octets, serial_key};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_an_older_release_was_to_look_at_is_looked_at() {
+        const ISSUED: i64 = 1_800_000_000;
+        const DAY: i64 = 86_400;
+        let directory = tempfile::tempdir().unwrap();
+        let directory = directory.path().join("store");
+        let options = SledOptions { directory, cache_bytes: 1 << 24, minimum_free_bytes: 0 };
+        let store: SharedStore = Arc::new(SledStore::open(&options).unwrap());
+        let clock = ManualClock::at(from_unix_seconds(ISSUED));
+        let shared: SharedClock = clock.clone();
+        let events = EventLog::open(store.clone(), shared, Metrics::shared()).await.unwrap();
+        let ledger = Ledger::new(store.clone(), Arc::new(events), Expiry::default());
+        let serial = "41aa".to_owned();
+        let certificate = CertificateRecord {
+            serial: serial.clone(),
+            node: "a".into(),
+            issued_at: ISSUED,
+            not_after: ISSUED + 365 * DAY,
+            ..CertificateRecord::default()
+        };
+        let current = Current { serial: serial.clone(), issued_at: ISSUED, ..Current::default() };
+        let node = NodeRecord { name: "a".into(), current, ..NodeRecord::default() };
+        let month = ISSUED + 335 * DAY;
+        let due = DueRecord { serial: octets(&serial), watched: None };
+        let due_key = [DUE.as_bytes(), &month.to_be_bytes(), &octets(&serial)].concat();
+        let mut batch = Batch::new();
+        batch.put(serial_key("certificate/", &serial), certificate.encode_to_vec());
+        batch.put(key(NODE, "a"), node.encode_to_vec()).put(due_key, due.encode_to_vec());
+        store.commit(batch).await.unwrap();
+        for days in [335, 358, 365] {
+            let now = from_unix_seconds(ISSUED + days * DAY);
+            clock.set(now);
+            ledger.raise_due(now).await.unwrap();
+        }
+        let (raised, _) = ledger.events().list(1, 10, &EventFilter::default()).await.unwrap();
+        let ids: Vec<_> = raised.iter().map(|stored| stored.event.kind.id()).collect();
+        assert_eq!(ids, [16, 17, 18]);
+        assert_eq!(ledger.next_due().await.unwrap(), None);
+    }
 }

@@ -194,7 +194,10 @@ impl TokenRecord {
 /// node, or serial number of the authority's certificate>`.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct DueRecord {
-    #[prost(oneof = "Watched", tags = "1, 2")]
+    /// Octets of the serial number of whatever certificate: what older releases wrote, under other keys.
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) serial: Vec<u8>,
+    #[prost(oneof = "Watched", tags = "2, 3")]
     pub(crate) watched: Option<Watched>,
 }
 
@@ -202,10 +205,10 @@ pub(crate) struct DueRecord {
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub(crate) enum Watched {
     /// The newest of the node with this name.
-    #[prost(string, tag = "1")]
+    #[prost(string, tag = "2")]
     Node(String),
     /// The authority's own certificate with this serial number.
-    #[prost(string, tag = "2")]
+    #[prost(string, tag = "3")]
     Authority(String),
 }
 
