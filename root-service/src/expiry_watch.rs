@@ -62,8 +62,10 @@ impl ExpiryWatch {
 
     async fn next_deadline(&self, now: SystemTime) -> SystemTime {
         let due = self.authority.ledger().next_due().await.ok().flatten();
-        let not_after = Some(self.authority.validity().not_after).filter(|not_after| *not_after > now);
+        let not_after = Some(self.authority.validity().not_after);
         let list = self.authority.next_revocation_list();
-        [due, not_after, list].into_iter().flatten().min().unwrap_or(now + self.check_interval)
+        // What should have been done by now could not be: it is tried again with the next check.
+        let ahead = [due, not_after, list].into_iter().flatten().filter(|instant| *instant > now);
+        ahead.min().unwrap_or(now + self.check_interval)
     }
 }

@@ -150,6 +150,10 @@ fn a_backup_that_is_damaged_foreign_or_newer_is_refused_and_nothing_is_made_of_i
     refused(b"licensor node backup 1\n and more", &["no backup"]);
     refused(&[b"licensor root backup 2\n", &whole[23..]].concat(), &["newer release"]);
     restore(&root, &root.folder().join("none"), &[]).refused(1, &["none"]);
+    // The key of another root is not taken for this one's.
+    fs::write(root.data("authority-key.pem"), "another").unwrap();
+    restore(&root, &file, &[]).refused(1, &["there is a root"]);
+    fs::remove_file(root.data("authority-key.pem")).unwrap();
     restore(&root, &file, &[]).ok();
     root.start();
 }
@@ -165,7 +169,9 @@ fn the_key_is_in_a_backup_only_with_a_passphrase_and_comes_out_only_with_the_sam
     root.run(&["backup", "create", text(&keyless)]).ok();
     assert!(!fs::read(&keyless).unwrap().windows(11).any(|window| window == b"PRIVATE KEY"));
     // Nothing is written over, neither a backup nor a root.
-    root.run(&["backup", "create", text(&keyless)]).refused(1, &["keyless.backup"]);
+    root.run(&["backup", "create", text(&keyless)]).refused(1, &["keyless.backup is there already"]);
+    let names = fs::read_dir(root.folder()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(names.into_iter().all(|name| !name.to_string_lossy().contains("unfinished")));
     root.stop();
     restore(&root, &file, &[]).refused(1, &["there is a root", "move that directory away"]);
     let lost = lose_data(&root);

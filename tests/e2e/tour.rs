@@ -71,7 +71,6 @@ const BLOCKS: &[(&str, &[&str])] = &[
     ("chess", &["Code: NotFound", "\"reason\": \"MODULE_UNKNOWN\"", "\"module\": \"chess\""]),
     ("certificates revoke", &["revoked", "key_compromise"]),
     ("GetRevocationList", &["verify OK", "Key Compromise", "X509v3 CRL Number"]),
-    ("nodes decommission", &["decommissioned_at", "reason: NODE_DECOMMISSIONED"]),
     ("audit verify", &["intact", "true"]),
     ("audit prove", &["c2sp.org/tlog-proof@v1", "spiffe://licensor.local/licensing-server/berlin-1"]),
     ("admin.sock\" list", &["licensor.certification.v1.CertificationAdminService"]),

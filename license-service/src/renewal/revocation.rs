@@ -16,7 +16,7 @@ use licensor::{
     tls::client_config,
 };
 use proto::certification::v1::GetRevocationListRequest;
-use tokio::sync::watch;
+use tokio::{sync::watch, task::block_in_place};
 use verifier::{RevocationList, RevocationListError};
 
 use super::{Renewal, root_client};
@@ -62,11 +62,13 @@ impl RevocationWatch {
                 let of_issuer = |list: &RevocationList| list.issuer_key_id == credential.facts.issuer_key_id;
                 known = known.filter(of_issuer).or_else(|| self.kept(credential));
                 self.mark(credential, known.as_ref());
+                self.show(known.as_ref());
                 if known.as_ref().is_none_or(|list| list.number < newest) || self.clock.now() >= next_poll {
                     let pause = match self.fetch(credential, known.as_ref()).await {
                         Ok(list) => {
                             known = list.or(known);
                             self.mark(credential, known.as_ref());
+                            self.show(known.as_ref());
                             self.poll_interval
                         }
                         Err(error) => {
@@ -108,7 +110,8 @@ impl RevocationWatch {
                 return None;
             }
         };
-        let list = RevocationList::verify(&der, &issuers(credential)).ok()?;
+        // A long list takes a while: calls go on meanwhile.
+        let list = block_in_place(|| RevocationList::verify(&der, &issuers(credential))).ok()?;
         (list.issuer_key_id == credential.facts.issuer_key_id).then_some(list)
     }
 
@@ -136,14 +139,19 @@ impl RevocationWatch {
             return Ok(None);
         }
         let issuer_key_id = &credential.facts.issuer_key_id;
-        let list =
-            accept(&der, (issuer_key_id, &issuers(credential)), known, unix_seconds(self.clock.now()))?;
+        let now = unix_seconds(self.clock.now());
+        let list = block_in_place(|| accept(&der, (issuer_key_id, &issuers(credential)), known, now))?;
         file::write_durably(&self.file, &der, file::PUBLIC).map_err(|error| {
             let message = format!("{}: the revocation list could not be kept: {error}", self.file.display());
             Error::new(Reason::StoreUnavailable, message)
         })?;
-        self.metrics.set_revocation_list(list.number, from_unix_seconds(list.next_update));
         Ok(Some(list))
+    }
+
+    fn show(&self, known: Option<&RevocationList>) {
+        if let Some(list) = known {
+            self.metrics.set_revocation_list(list.number, from_unix_seconds(list.next_update));
+        }
     }
 
     /// Disables the service if its certificate is on the list.

@@ -191,3 +191,26 @@ async fn a_snapshot_has_everything_as_it_was_while_others_write() {
     assert_ne!(store.scan(b"", b"", 10_000).await.unwrap(), whole);
     store.snapshot().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_that_is_read_too_slowly_ends_and_keeps_no_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let fill = async |round: u8| {
+        for first in (0..10_000_u32).step_by(500) {
+            let all = batch(|b| {
+                for n in first..first + 500 {
+                    b.put(n.to_be_bytes(), vec![round; 7000]);
+                }
+            });
+            store.commit(all).await.unwrap();
+        }
+    };
+    fill(1).await;
+    let mut snapshot = store.snapshot().await.unwrap();
+    assert_eq!(snapshot.next(1).await.unwrap().len(), 1);
+    fill(2).await;
+    assert_eq!(snapshot.next(1).await, Err(StoreError::Outrun));
+    drop(snapshot);
+    store.snapshot().await.unwrap();
+}

@@ -58,6 +58,11 @@ pub enum StoreError {
     /// Somebody reads a snapshot already.
     #[error("a backup is being made already: wait for its end")]
     Busy,
+    /// A snapshot was read so slowly that too much was changed meanwhile.
+    #[error(
+        "the backup is taken too slowly: too much has changed since it was begun; write it to a faster disk"
+    )]
+    Outrun,
     /// A value is larger than the store takes; nothing was changed.
     #[error("a record of {length} octets is too large to be kept")]
     TooLarge {
@@ -96,7 +101,7 @@ impl From<StoreError> for Error {
                 )
                 .retry_after(Duration::from_secs(30))
             }
-            StoreError::Busy => {
+            StoreError::Busy | StoreError::Outrun => {
                 Self::new(Reason::Overloaded, error.to_string()).retry_after(Duration::from_secs(30))
             }
             StoreError::TooLarge { .. } => Self::new(Reason::InvalidArgument, error.to_string()),

@@ -17,17 +17,34 @@ pub(super) struct UnderWay {
     read: IVec,
     /// The values from before of keys that were changed since, and are still to be read.
     former: BTreeMap<IVec, Option<IVec>>,
+    /// Octets of these.
+    octets: usize,
 }
 
+/// Octets that are kept for a reader at most: one that falls too far behind is told so.
+const KEPT: usize = 64 << 20;
+
 impl UnderWay {
+    fn is_outrun(&self) -> bool {
+        self.octets > KEPT
+    }
+
     /// Keeps the values of keys that are about to be changed for the first time.
     pub(super) fn keep(&mut self, former: &Former) {
         for (key, value) in former.range(self.read.clone()..) {
-            if *key > self.read {
-                self.former.entry(key.clone()).or_insert_with(|| value.clone());
+            if *key > self.read && !self.is_outrun() && !self.former.contains_key(key) {
+                self.octets += octets(key, value.as_ref());
+                self.former.insert(key.clone(), value.clone());
             }
         }
+        if self.is_outrun() {
+            self.former.clear();
+        }
     }
+}
+
+fn octets(key: &IVec, value: Option<&IVec>) -> usize {
+    key.len() + value.map_or(0, |value| value.len())
 }
 
 /// Reads the store as it was when this was made.
@@ -42,7 +59,7 @@ impl SledSnapshot {
         if under_way.is_some() {
             return Err(StoreError::Busy);
         }
-        *under_way = Some(UnderWay { read: IVec::default(), former: BTreeMap::new() });
+        *under_way = Some(UnderWay { read: IVec::default(), former: BTreeMap::new(), octets: 0 });
         Ok(Self { shared: Arc::clone(shared) })
     }
 
@@ -57,6 +74,9 @@ impl Snapshot for SledSnapshot {
         // The committer changes nothing while this is held.
         let mut guard = self.under_way();
         let Some(under_way) = guard.as_mut() else { return Ok(Pairs::new()) };
+        if under_way.is_outrun() {
+            return Err(StoreError::Outrun);
+        }
         let after = |key: &IVec| *key > under_way.read;
         let mut page = Pairs::new();
         let mut former = under_way.former.iter().peekable();
@@ -93,6 +113,8 @@ impl Snapshot for SledSnapshot {
         match last {
             Some(last) => {
                 under_way.former.retain(|key, _| *key > last);
+                under_way.octets =
+                    under_way.former.iter().map(|(key, value)| octets(key, value.as_ref())).sum();
                 under_way.read = last;
             }
             None => under_way.former.clear(),

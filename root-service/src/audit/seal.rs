@@ -20,6 +20,8 @@ use crate::ledger::AuditState;
 
 /// How long entries are gathered for one checkpoint.
 const GATHERED: Duration = Duration::from_secs(1);
+/// Pause after a failure.
+const AGAIN: Duration = Duration::from_secs(60);
 
 /// Keeps the tree up to date.
 #[derive(Debug)]
@@ -39,8 +41,9 @@ impl AuditWatch {
         let mut latest = self.audit.ledger().events().subscribe();
         latest.mark_changed();
         while latest.changed().await.is_ok() {
-            if let Err(error) = self.audit.seal().await {
-                tracing::error!(%error, "the audit log could not be sealed; it is tried again with the next event");
+            while let Err(error) = self.audit.seal().await {
+                tracing::error!(%error, "the audit log could not be sealed; it is tried again");
+                self.clock.wait_until(self.clock.now() + AGAIN, AGAIN).await;
             }
             self.clock.wait_until(self.clock.now() + GATHERED, GATHERED).await;
         }
@@ -96,7 +99,7 @@ impl Audit {
 
     fn checkpoint(&self, frontier: &Frontier) -> Result<AuditState> {
         let checkpoint = Checkpoint { origin: self.origin(), size: frontier.size, root: frontier.root()? };
-        let signature = self.authority.sign_checkpoint(checkpoint.text().as_bytes())?;
+        let signature = self.authority.sign_statement(checkpoint.text().as_bytes())?;
         let note = checkpoint.note(&self.authority.facts().public_key_info, &signature);
         if checkpoint.size == 0 {
             return Err(Error::internal("audit", "a log of nothing"));

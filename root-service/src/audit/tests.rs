@@ -133,6 +133,18 @@ async fn an_entry_that_was_dropped_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn hashes_that_are_missing_are_told_of() {
+    let bench = Bench::with(6).await;
+    // The hash of the fifth entry is the eighth.
+    let (key, _) = bench.chunk("audit-hash/", 8).await;
+    bench.write(|batch| _ = batch.delete(key)).await;
+    let findings = bench.findings(None).await;
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert_eq!((findings[0].0, findings[0].1), (5, 6), "{findings:?}");
+    assert!(findings[0].2.contains("hashes of the tree are missing"), "{findings:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn entries_that_were_cut_off_at_the_end_are_named_also_after_a_restart() {
     let bench = Bench::with(6).await;
     for position in [5, 6] {

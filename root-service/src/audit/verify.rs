@@ -44,6 +44,8 @@ struct Verification<'a> {
     findings: Vec<Finding>,
     /// Entries up to here are as a checkpoint says.
     agreed: u64,
+    /// Entries up to here must have their hashes in the store.
+    sealed: u64,
 }
 
 impl Audit {
@@ -57,8 +59,13 @@ impl Audit {
         seen: Option<&str>,
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<(Checkpoint, Vec<Finding>)> {
-        let mut verification =
-            Verification { audit: self, frontier: Frontier::default(), findings: Vec::new(), agreed: 0 };
+        let mut verification = Verification {
+            audit: self,
+            frontier: Frontier::default(),
+            findings: Vec::new(),
+            agreed: 0,
+            sealed: 0,
+        };
         let mut expected = Vec::new();
         if let Some(seen) = seen.filter(|seen| !seen.is_empty()) {
             let checkpoint = self.own_checkpoint(seen).map_err(|error| {
@@ -80,6 +87,7 @@ impl Audit {
         }
         let end = *self.ledger().events().subscribe().borrow();
         if let Some(state) = self.ledger().audit_state().await? {
+            verification.sealed = state.record.size;
             match self.own_checkpoint(&state.record.checkpoint) {
                 Ok(checkpoint) => expected.push(Expected { checkpoint, whence: "the newest checkpoint" }),
                 Err(error) => verification.find(1, end.max(1), format!("the newest checkpoint: {error}")),
@@ -182,6 +190,11 @@ impl Verification<'_> {
     ) -> Result<()> {
         let computed = record_hash(entry);
         let leaf = stored.next();
+        if leaf.is_none() && position <= self.sealed {
+            self.find(position, self.sealed, "the hashes of the tree are missing from here on".into());
+            // Once is enough; the checkpoints tell whether the entries are as they were.
+            self.sealed = 0;
+        }
         if leaf.is_some_and(|leaf| leaf != computed.0) {
             self.find(position, position, format!("changed: {}", described(entry)));
         }

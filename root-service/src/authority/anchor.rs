@@ -73,6 +73,11 @@ impl AuthorityFiles {
         data_dir.join(ANCHOR).exists()
     }
 
+    /// Where the authority's key is.
+    pub(crate) fn key_file(data_dir: &Path) -> PathBuf {
+        data_dir.join(KEY)
+    }
+
     /// Makes a key and a self-signed trust anchor. The certificate is written last: a run that was cut short leaves
     /// nothing that counts.
     pub(crate) fn create(config: &Config, now: SystemTime) -> Result<Self, InitError> {

@@ -129,7 +129,6 @@ impl Authority {
         let event = Event::new(EventKind::NodeEnrolled)
             .about(&certificate.serial, &node.name)
             .by(&self.profile.spiffe_id(&node.name))
-            .of_certificate(sha256(&certificate.licensor))
             .until(from_unix_seconds(certificate.not_after))
             .argument("token", &record.record.id);
         let former_node = former_node.as_ref();
@@ -165,7 +164,6 @@ impl Authority {
         let event = Event::new(EventKind::CertificateRenewed)
             .about(&certificate.serial, &node.name)
             .by(&self.profile.spiffe_id(&node.name))
-            .of_certificate(sha256(&certificate.licensor))
             .until(from_unix_seconds(certificate.not_after))
             .argument("former", &caller.serial);
         let former_node = Some(&caller.node);

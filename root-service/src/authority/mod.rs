@@ -142,15 +142,11 @@ impl Authority {
         &self.ledger
     }
 
-    /// Signs a checkpoint of the audit log: ECDSA with SHA-256, DER.
-    pub(crate) fn sign_checkpoint(&self, message: &[u8]) -> Result<Vec<u8>> {
+    /// Signs what begins with words that no certificate begins with, a checkpoint or the end of a backup: ECDSA with
+    /// SHA-256, DER.
+    pub(crate) fn sign_statement(&self, message: &[u8]) -> Result<Vec<u8>> {
         rcgen::SigningKey::sign(self.issuer.key(), message)
             .map_err(|error| Error::internal("signature", error))
-    }
-
-    /// Signs the end of a backup: ECDSA with SHA-256, DER.
-    pub(crate) fn sign_backup(&self, message: &[u8]) -> Result<Vec<u8>> {
-        self.sign_checkpoint(message)
     }
 
     /// The authority's key as PEM, encrypted.

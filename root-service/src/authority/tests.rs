@@ -323,7 +323,7 @@ async fn lists_are_signed_anew_in_time_and_forget_what_cannot_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn those_who_revoke_at_once_share_lists_and_each_is_on_the_one_it_was_told() {
+async fn of_many_who_revoke_at_once_each_is_on_the_list_that_it_was_told() {
     let bench = Arc::new(Bench::new().await);
     let mut tasks = Vec::new();
     for n in 0..24 {

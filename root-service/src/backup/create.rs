@@ -56,7 +56,7 @@ pub(crate) async fn create(authority: &Authority, passphrase: Option<&[u8]>, pie
         }
     }
     end.digest = digest.finish().as_ref().to_vec();
-    end.signature = authority.sign_backup(&end.signed())?;
+    end.signature = authority.sign_statement(&end.signed())?;
     send(pieces, Frame { part: Some(Part::End(end)) }.encode_length_delimited_to_vec()).await
 }
 

@@ -1,7 +1,7 @@
 //! Makes a root from a backup. Nothing is written before the whole of it was checked.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufRead, BufReader, Read},
     path::{Path, PathBuf},
     sync::Arc,
@@ -22,6 +22,7 @@ use licensor::{
 };
 use prost::Message;
 use verifier::{AuditError, Certificate, Checkpoint};
+use zeroize::Zeroizing;
 
 use super::{End, Frame, Header, MAGIC, PAGE, Pair, Part};
 use crate::{
@@ -31,6 +32,8 @@ use crate::{
 
 /// Octets that one message has at most.
 const LARGEST: u64 = 1 << 20;
+/// The store's folder in the data directory.
+const STORE: &str = "store";
 
 /// Why a backup is not restored.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +102,7 @@ pub(crate) enum RestoreError {
 #[derive(Debug)]
 pub(crate) struct RestoreOrder {
     pub(crate) file: PathBuf,
-    pub(crate) passphrase: Option<Vec<u8>>,
+    pub(crate) passphrase: Option<Zeroizing<Vec<u8>>>,
     /// The authority's key, if it is not in the backup.
     pub(crate) key: Option<PathBuf>,
     /// Checkpoints of the root's audit log that others have seen (signed notes).
@@ -128,7 +131,9 @@ pub(crate) async fn restore(
     order: RestoreOrder,
 ) -> Result<Restored, RestoreError> {
     let _data_dir = DataDir::open(&config.data_dir)?;
-    if AuthorityFiles::exist(&config.data_dir) || config.data_dir.join("store").exists() {
+    let key_file = AuthorityFiles::key_file(&config.data_dir);
+    let foreign_key = key_file.exists() && order.key.as_ref() != Some(&key_file);
+    if foreign_key || AuthorityFiles::exist(&config.data_dir) || config.data_dir.join(STORE).exists() {
         return Err(RestoreError::Exists(config.data_dir.clone()));
     }
     let Checked { header, end } = check(&order.file)?;
@@ -145,29 +150,45 @@ pub(crate) async fn restore(
             });
         }
     }
+    let event = Event::new(EventKind::RootRestored)
+        .argument("created_at", rfc3339(created_at))
+        .argument("entries", end.entries.to_string());
+    let files = AuthorityFiles { key, certificate: header.trust_anchor };
+    if let Err(error) = write(config, clock, &order.file, event, &files).await {
+        // Half a store is worth nothing, and would stand in the way of the next attempt.
+        let _ = fs::remove_dir_all(config.data_dir.join(STORE));
+        return Err(error);
+    }
+    Ok(Restored { created_at, pairs: end.pairs, entries: end.entries })
+}
+
+/// Writes the store, then the files of the authority; the trust anchor last: a run that was cut short leaves no root.
+async fn write(
+    config: &Config,
+    clock: &SharedClock,
+    backup: &Path,
+    event: Event,
+    files: &AuthorityFiles,
+) -> Result<(), RestoreError> {
     let options = SledOptions {
-        directory: config.data_dir.join("store"),
+        directory: config.data_dir.join(STORE),
         cache_bytes: config.store.cache_bytes,
         minimum_free_bytes: config.store.minimum_free_bytes,
     };
     let store: SharedStore = Arc::new(SledStore::open(&options)?);
-    fill(&order.file, &store).await?;
+    fill(backup, &store).await?;
     let events = EventLog::open(store, clock.clone(), Metrics::shared()).await?;
-    let event = Event::new(EventKind::RootRestored)
-        .argument("created_at", rfc3339(created_at))
-        .argument("entries", end.entries.to_string());
     Arc::new(events).raise(event).await?;
-    // The trust anchor comes last: a run that was cut short leaves no root.
-    AuthorityFiles { key, certificate: header.trust_anchor }.save(config)?;
-    Ok(Restored { created_at, pairs: end.pairs, entries: end.entries })
+    Ok(files.save(config)?)
 }
 
 fn key(order: &RestoreOrder, header: &Header) -> Result<PrivateKey, RestoreError> {
+    let passphrase = order.passphrase.as_ref().map(|passphrase| passphrase.as_slice());
     let key = match (&order.key, header.key.as_str()) {
-        (Some(path), _) => PrivateKey::load(path, order.passphrase.as_deref())?,
+        (Some(path), _) => PrivateKey::load(path, passphrase)?,
         (None, "") => return Err(RestoreError::KeyNeeded),
         (None, pem) => {
-            let passphrase = order.passphrase.as_deref().ok_or(RestoreError::PassphraseNeeded)?;
+            let passphrase = passphrase.ok_or(RestoreError::PassphraseNeeded)?;
             PrivateKey::from_pem(pem, Some(passphrase)).map_err(|error| match error {
                 KeyError::PassphraseWrong { .. } => RestoreError::PassphraseWrong,
                 other => RestoreError::Key(other),

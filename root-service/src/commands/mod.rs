@@ -1,4 +1,4 @@
-//! The command line. All but `init` and `serve` talk to the running service over its admin socket.
+//! The command line. All but `init`, `serve` and `backup restore` talk to the running service over its admin socket.
 
 mod arguments;
 mod shown;
@@ -6,7 +6,7 @@ mod shown;
 use std::{
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use clap::CommandFactory;
@@ -62,7 +62,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Command::Backup(BackupCommand::Restore { file, passphrase_file, key, checkpoints, accept_loss }) => {
             let passphrase = passphrase_file.as_deref().map(read_passphrase).transpose();
-            let passphrase = passphrase.map_err(Failure::other)?.map(|passphrase| passphrase.to_vec());
+            let passphrase = passphrase.map_err(Failure::other)?;
             let read = |path: &PathBuf| {
                 std::fs::read_to_string(path)
                     .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
@@ -284,26 +284,35 @@ async fn create_backup(command: BackupCommand, client: &mut Client, output: Outp
     let passphrase = passphrase.map(|passphrase| passphrase.to_vec()).unwrap_or_default();
     let mut pieces = client.create_backup(CreateBackupRequest { passphrase }).await?.into_inner();
     // It gets its name when it is whole, and nothing is written over.
-    let unfinished = file.with_extension("unfinished");
-    let mut written = std::fs::File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&unfinished)
-        .map_err(|error| Failure::Failed(format!("{}: {error}", unfinished.display())))?;
+    if file.exists() {
+        return Err(Failure::Failed(format!("{} is there already: choose another name", file.display())));
+    }
+    let mut unfinished = file.clone().into_os_string();
+    unfinished.push(".unfinished");
+    let mut written =
+        std::fs::File::options().write(true).create_new(true).mode(0o600).open(&unfinished).map_err(
+            |error| {
+                let left = "if a backup was cut short there, remove it";
+                Failure::Failed(format!("{}: {error}; {left}", PathBuf::from(&unfinished).display()))
+            },
+        )?;
     let whole = async {
         while let Some(CreateBackupResponse { piece, done }) = pieces.message().await? {
             written.write_all(&piece).map_err(failed)?;
             if done {
                 written.sync_all().map_err(failed)?;
-                return std::fs::hard_link(&unfinished, &file).map_err(failed);
+                std::fs::rename(&unfinished, &file).map_err(failed)?;
+                let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+                return licensor::file::sync_directory(folder.unwrap_or(Path::new("."))).map_err(failed);
             }
         }
         Err(Failure::Failed("the service ended before the backup was whole: try again".into()))
     };
-    let made = whole.await;
-    let removed = std::fs::remove_file(&unfinished).map_err(failed);
-    made.and(removed)?;
+    if let Err(error) = whole.await {
+        // What is not whole is nothing; that it may stay behind changes nothing.
+        let _ = std::fs::remove_file(&unfinished);
+        return Err(error);
+    }
     let octets = std::fs::metadata(&file).map_err(failed)?.len();
     print_object(output, &json!({ "file": file, "octets": octets, "key_included": with_key }))
 }
@@ -331,7 +340,7 @@ async fn audit(command: AuditCommand, client: &mut Client, output: Output) -> Re
             let proof =
                 client.prove_certificate(ProveCertificateRequest { serial }).await?.into_inner().proof;
             match output {
-                Output::Table => print!("{proof}"),
+                Output::Table => cli::print(proof.trim_end())?,
                 Output::Json => print_object(output, &json!({ "proof": proof }))?,
             }
             Ok(())

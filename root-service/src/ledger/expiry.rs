@@ -151,6 +151,9 @@ impl Ledger {
         now: SystemTime,
     ) -> Result<Option<Event>, StoreError> {
         let NodeRecord { name, current, .. } = &node.record;
+        if current.revoked {
+            return Ok(None);
+        }
         let Some(certificate) = self.certificate(&current.serial).await? else { return Ok(None) };
         let validity = validity(&certificate);
         let look_at = self.watch_node(batch, name, 0, validity, now);
@@ -226,10 +229,11 @@ mod tests {
     use super::*;
     use crate::ledger::{CertificateRecord, octets, serial_key};
 
-    #[tokio::test(flavor = "multi_thread")]
-    async fn what_an_older_release_was_to_look_at_is_looked_at() {
-        const ISSUED: i64 = 1_800_000_000;
-        const DAY: i64 = 86_400;
+    const ISSUED: i64 = 1_800_000_000;
+    const DAY: i64 = 86_400;
+
+    /// What is raised of a certificate that an older release was to look at.
+    async fn raised(revoked: bool) -> Vec<u32> {
         let directory = tempfile::tempdir().unwrap();
         let directory = directory.path().join("store");
         let options = SledOptions { directory, cache_bytes: 1 << 24, minimum_free_bytes: 0 };
@@ -246,7 +250,7 @@ mod tests {
             not_after: ISSUED + 365 * DAY,
             ..CertificateRecord::default()
         };
-        let current = Current { serial: serial.clone(), issued_at: ISSUED, ..Current::default() };
+        let current = Current { serial: serial.clone(), issued_at: ISSUED, revoked, ..Current::default() };
         let node = NodeRecord { name: "a".into(), current, ..NodeRecord::default() };
         let month = ISSUED + 335 * DAY;
         let due = DueRecord { serial: octets(&serial), watched: None };
@@ -261,8 +265,13 @@ mod tests {
             ledger.raise_due(now).await.unwrap();
         }
         let (raised, _) = ledger.events().list(1, 10, &EventFilter::default()).await.unwrap();
-        let ids: Vec<_> = raised.iter().map(|stored| stored.event.kind.id()).collect();
-        assert_eq!(ids, [16, 17, 18]);
         assert_eq!(ledger.next_due().await.unwrap(), None);
+        raised.iter().map(|stored| stored.event.kind.id()).collect()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_an_older_release_was_to_look_at_is_looked_at_unless_it_was_revoked() {
+        assert_eq!(raised(false).await, [16, 17, 18]);
+        assert_eq!(raised(true).await, [] as [u32; 0]);
     }
 }

@@ -142,9 +142,10 @@ impl Ledger {
         {
             self.events.end(&mut batch, &expiry::topic(&former.serial));
         }
+        let digest = sha256(&certificate.licensor);
         let current = Current {
             serial: certificate.serial.clone(),
-            digest: sha256(&certificate.licensor).to_vec(),
+            digest: digest.to_vec(),
             issued_at: certificate.issued_at,
             warned: false,
             revoked: false,
@@ -153,7 +154,7 @@ impl Ledger {
         // As it was read: of two renewals one wins, and none gets past a warning that is just being raised.
         batch.expect(node_key.clone(), former_node.map(|node| node.bytes.clone()));
         batch.put(node_key, NodeRecord { current, look_at, ..node }.encode_to_vec());
-        self.events.commit(batch, vec![event]).await
+        self.events.commit(batch, vec![event.of_certificate(digest)]).await
     }
 
     pub(crate) async fn nodes(&self, token: &str, limit: usize) -> Result<Page<NodeRecord>> {
