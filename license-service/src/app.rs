@@ -92,6 +92,15 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     let ops_listener = bind(config.ops_listen, "ops_listen").await?;
     let admin_path = admin::socket_path(&config.admin, &config.data_dir);
     let admin_listener = admin::listen(&admin_path, &config.admin)?;
+    let revocation = RevocationWatch {
+        renewal: core.renewal.clone(),
+        clock: clock.clone(),
+        metrics: core.metrics.clone(),
+        file: config.data_dir.join("revocation-list.crl"),
+        poll_interval: config.revocation.poll_interval.0,
+        check_interval: config.expiry.check_interval.0,
+    };
+    revocation.recall();
     note_other_root(&config, core.renewal.subscribe().borrow().as_deref());
 
     let server = Arc::new(tls::Swappable::new(unenrolled_server()?));
@@ -159,14 +168,6 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         token_file: config.enrollment.token_file.clone(),
     };
     parts.start("automatic renewal", automatic.run(shutdown.clone()));
-    let revocation = RevocationWatch {
-        renewal: core.renewal.clone(),
-        clock: clock.clone(),
-        metrics: core.metrics.clone(),
-        file: config.data_dir.join("revocation-list.crl"),
-        poll_interval: config.revocation.poll_interval.0,
-        check_interval: config.expiry.check_interval.0,
-    };
     parts.start("the revocation watch", revocation.run(shutdown));
     tracing::info!(listen = %config.listen, ops = %config.ops_listen, admin = %admin_path.display(), "serving");
     let outcome = parts.run(stop, core.store.failure(), config.limits.drain.0).await;

@@ -280,7 +280,10 @@ fn verify(
             let der = fs::read(path).map_err(|error| unreadable(path, error))?;
             let list = RevocationList::verify(&der, &anchors)
                 .and_then(|list| list.check_dates(now, LEEWAY).map(|()| list));
-            list.map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
+            list.map_err(|error| {
+                let next = "fetch the newest list from the address in the licensor certificate";
+                Failure::Failed(format!("{}: {error}; {next}", path.display()))
+            })
         })
         .collect::<Result<Vec<_>, _>>()?;
     let proof = proof

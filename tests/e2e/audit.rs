@@ -129,6 +129,31 @@ fn a_root_that_was_put_back_is_told_by_the_checkpoints_of_its_nodes() {
     assert_eq!(seen(&node), kept);
 }
 
+#[test]
+fn a_node_that_moves_to_another_root_of_the_same_trust_domain_starts_anew() {
+    let here = Root::started(RootOptions::default());
+    let there = Root::started(RootOptions::default());
+    let node = Node::started(&here, "berlin-1", NodeOptions::default());
+    for name in ["a", "b", "c", "d"] {
+        here.token(name);
+    }
+    let origin = |node: &Node| {
+        let note = fs::read_to_string(node.data("audit-checkpoint.txt")).unwrap_or_default();
+        note.lines().next().unwrap_or_default().to_owned()
+    };
+    let key_id = |root: &Root| root.json(&["status"])["authority"]["key_id"].as_str().unwrap().to_owned();
+    wait_for("a checkpoint of the first", || {
+        node.json(&["renew"]);
+        origin(&node).ends_with(&key_id(&here)).then_some(())
+    });
+    node.enroll(&there.token("berlin-1"));
+    wait_for("a checkpoint of the second", || {
+        node.json(&["renew"]);
+        origin(&node).ends_with(&key_id(&there)).then_some(())
+    });
+    assert!(!node.event_ids().contains(&113), "its log is another one, and not shorter");
+}
+
 fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().flatten() {

@@ -112,6 +112,8 @@ fn a_revoked_node_disables_itself_also_after_a_restart_until_it_is_enrolled_agai
     node.start();
     assert_eq!(node.status()["disabled_reason"], "CERTIFICATE_REVOKED");
     acquire(&node).refused(71, &["CERTIFICATE_REVOKED"]);
+    let told = node.event_ids().into_iter().filter(|id| [103, 104].contains(id));
+    assert_eq!(told.collect::<Vec<_>>(), [103, 104], "it was never enabled again");
     root.start();
     node.run(&["renew"]).refused(1, &["was revoked", "new token", "reason: CERTIFICATE_REVOKED"]);
     let ids = || node.event_ids();

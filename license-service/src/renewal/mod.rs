@@ -222,7 +222,7 @@ impl Renewal {
                 self.metrics.renewals.failed(error.reason);
                 if matches!(error.reason, Reason::CertificateRevoked | Reason::NodeDecommissioned) {
                     // What counts is the list; whoever watches it looks at once.
-                    self.list_number.send_replace(u64::MAX);
+                    self.list_number.send_replace(revocation::ONE_TO_COME);
                 }
                 tracing::warn!(reason = %error.reason, %error, "renewal failed; the credential in use is kept");
                 let kept = self.ledger.renewal_failed(&former.holder(), error).await;

@@ -22,6 +22,8 @@ use verifier::{RevocationList, RevocationListError};
 use super::{Renewal, root_client};
 use crate::credential::Credential;
 
+/// The number of a list that a root spoke of without its number.
+pub(super) const ONE_TO_COME: u64 = u64::MAX;
 /// A list of this many octets is taken at most.
 const LARGEST: usize = 64 << 20;
 /// Pause after a failure, give or take a fifth.
@@ -50,6 +52,15 @@ impl RevocationWatch {
         Ok(())
     }
 
+    /// Disables the service if the list that was kept has its certificate; to be done before anything is served, so that
+    /// a revoked server issues nothing after a restart either.
+    pub(crate) fn recall(&self) {
+        let credential = self.renewal.subscribe().borrow().clone();
+        if let Some(credential) = credential {
+            self.mark(&credential, self.kept(&credential).as_ref());
+        }
+    }
+
     async fn watch(&self) {
         let mut credentials = self.renewal.subscribe();
         let mut told = self.renewal.list_number.subscribe();
@@ -63,7 +74,12 @@ impl RevocationWatch {
                 known = known.filter(of_issuer).or_else(|| self.kept(credential));
                 self.mark(credential, known.as_ref());
                 self.show(known.as_ref());
-                if known.as_ref().is_none_or(|list| list.number < newest) || self.clock.now() >= next_poll {
+                let newer = known.as_ref().is_none_or(|list| match newest {
+                    // The root said that it was revoked: the list follows.
+                    ONE_TO_COME => credential.revoked.get().is_none(),
+                    newest => list.number < newest,
+                });
+                if newer || self.clock.now() >= next_poll {
                     let pause = match self.fetch(credential, known.as_ref()).await {
                         Ok(list) => {
                             known = list.or(known);

@@ -59,7 +59,8 @@ impl StatusRpc {
             not_after: Some(timestamp(credential.validity.not_after)),
             issuer_key_id: credential.facts.issuer_key_id.clone(),
             renewal_address: credential.renewal_address.clone(),
-            renew_time: self.automatic.then(|| timestamp(credential.renew_at(self.renew_at))),
+            renew_time: (self.automatic && credential.revoked.get().is_none())
+                .then(|| timestamp(credential.renew_at(self.renew_at))),
             certificate: credential.issuance.licensor.clone(),
         }
     }

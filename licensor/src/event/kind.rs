@@ -95,7 +95,7 @@ kinds! {
         "{holder} was decommissioned: it is never enrolled again.";
     /// An administrator asked for a change that was refused.
     AdministrativeCallRefused = 112, "AdministrativeCallRefusedEvent", Info,
-        "An administrator called {call}, and was refused with {reason}.";
+        "An administrator called {call} for `{about}`, and was refused with {reason}.";
     /// An administrator made a backup.
     BackupMade = 115, "BackupMadeEvent", Info, "A backup of this root was made.";
     /// A root was made from a backup.

@@ -62,9 +62,9 @@ impl Audit {
         self.authority.ledger()
     }
 
-    /// Name of the log.
+    /// Name of the log: roots of one trust domain have one each.
     fn origin(&self) -> String {
-        format!("{}/audit", self.authority.trust_domain())
+        format!("{}/audit/{}", self.authority.trust_domain(), self.authority.facts().key_id)
     }
 
     /// A proof that the issue of a certificate is in the log.

@@ -313,6 +313,11 @@ async fn create_backup(command: BackupCommand, client: &mut Client, output: Outp
         let _ = std::fs::remove_file(&unfinished);
         return Err(error);
     }
+    if !with_key {
+        eprintln!(
+            "note: the authority's key is not in it (no --passphrase-file): keep `authority-key.pem` as well"
+        );
+    }
     let octets = std::fs::metadata(&file).map_err(failed)?.len();
     print_object(output, &json!({ "file": file, "octets": octets, "key_included": with_key }))
 }
