@@ -11,11 +11,19 @@ use licensor_tests::{Node, NodeOptions, Root, RootOptions, acquire, health, tool
 struct FastTime {
     keeper: Child,
     environment: Vec<(String, String)>,
-    _until_closed: ChildStdin,
+    /// It ends by itself, and takes away what it shares, when this is closed.
+    until_closed: Option<ChildStdin>,
 }
 
 impl FastTime {
+    /// What a killed `faketime` shared is still there under its process's number, and one that gets the same number
+    /// does not start: the next one has another.
     fn times(factor: u32) -> Self {
+        let started = |time: &Self| time.environment.iter().any(|(name, _)| name == "FAKETIME");
+        (0..64).map(|_| Self::begun(factor)).find(started).expect("faketime starts")
+    }
+
+    fn begun(factor: u32) -> Self {
         let script = "env | grep -E '^(FAKETIME|LD_PRELOAD)'; echo; read end";
         let mut keeper = Command::new(tool("faketime"))
             .args(["-m", "-f", &format!("+0 x{factor}"), "sh", "-c", script])
@@ -30,14 +38,14 @@ impl FastTime {
                 line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())).unwrap()
             })
             .collect();
-        let until_closed = keeper.stdin.take().unwrap();
-        Self { keeper, environment, _until_closed: until_closed }
+        let until_closed = keeper.stdin.take();
+        Self { keeper, environment, until_closed }
     }
 }
 
 impl Drop for FastTime {
     fn drop(&mut self) {
-        let _ = self.keeper.kill();
+        self.until_closed = None;
         let _ = self.keeper.wait();
     }
 }
