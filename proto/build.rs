@@ -6,6 +6,7 @@ use prost::Message;
 
 const FILES: &[&str] = &[
     "licensor/certification/v1/certification.proto",
+    "licensor/certification/v1/carried.proto",
     "licensor/certification/v1/admin.proto",
     "licensor/licensing/v1/licensing.proto",
     "licensor/licensing/v1/status.proto",

@@ -84,7 +84,25 @@ reasons! {
     NodeUnknown = "NODE_UNKNOWN", NotFound;
     /// The root's own certificate has expired.
     AuthorityExpired = "AUTHORITY_EXPIRED", FailedPrecondition;
-    /// The licensing server has no licensor certificate yet.
+    /// A file that was carried is none, or not as it was made.
+    CarriedFileInvalid = "CARRIED_FILE_INVALID", InvalidArgument;
+    /// A request that was carried is too old.
+    RequestExpired = "REQUEST_EXPIRED", FailedPrecondition;
+    /// An answer that was carried is not to the newest request.
+    AnswerToAnotherRequest = "ANSWER_TO_ANOTHER_REQUEST", FailedPrecondition;
+    /// The root's certificate is renewed by files that are carried.
+    UpstreamOffline = "UPSTREAM_OFFLINE", FailedPrecondition;
+    /// The root is its own trust anchor.
+    UpstreamSelf = "UPSTREAM_SELF", FailedPrecondition;
+    /// Another authority is on its way, or the former one still there.
+    RotationUnderWay = "ROTATION_UNDER_WAY", FailedPrecondition;
+    /// There is no authority that could take over.
+    RotationNotPrepared = "ROTATION_NOT_PREPARED", FailedPrecondition;
+    /// There is no former authority.
+    RotationNotActive = "ROTATION_NOT_ACTIVE", FailedPrecondition;
+    /// Certificates of the former authority are in use.
+    AuthorityInUse = "AUTHORITY_IN_USE", FailedPrecondition;
+    /// The licensing server or the root has no certificate yet.
     NotEnrolled = "NOT_ENROLLED", FailedPrecondition;
     /// The licensor certificate has expired: nothing is issued.
     LicensorCertificateExpired = "LICENSOR_CERTIFICATE_EXPIRED", FailedPrecondition;

@@ -1,6 +1,8 @@
 //! What both services need to live with a licensor certificate, and nothing else.
 
 pub mod admin;
+pub mod backoff;
+pub mod carried;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -17,6 +19,7 @@ pub mod ops;
 pub mod page;
 pub mod process;
 pub mod reflection;
+pub mod root_client;
 pub mod serve;
 pub mod store;
 pub mod telemetry;

@@ -139,7 +139,7 @@ fn of_64_enrolments_at_once_past_the_bound_on_signing_none_is_lost() {
                 ..CreateTokenRequest::default()
             };
             let token = block_on(administrator.create_token(order)).unwrap().into_inner().token;
-            EnrollRequest { token, licensor_csr: certificate_request(), server_csr: Vec::new() }
+            EnrollRequest { token, licensor_csr: certificate_request(), ..Default::default() }
         })
         .collect();
     let (mut serials, mut turned_away) = (Vec::new(), 0);

@@ -78,7 +78,7 @@ fn a_revocation_is_effective_at_once_on_open_connections() {
         (channel, stream)
     });
     root.run(&["certificates", "revoke", &identity.serial, "--reason", "key-compromise"]).ok();
-    let request = RenewRequest { licensor_csr: certificate_request(), server_csr: Vec::new() };
+    let request = RenewRequest { licensor_csr: certificate_request(), ..Default::default() };
     let refused = block_on(CertificationServiceClient::new(channel).renew(request)).unwrap_err();
     let refused = Error::from(refused);
     assert_eq!(refused.reason.as_str(), "CERTIFICATE_REVOKED");

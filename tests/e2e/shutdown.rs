@@ -23,7 +23,7 @@ struct HalfSent {
 
 async fn half_send(channel: Channel) -> HalfSent {
     let key = PrivateKey::generate(KeyAlgorithm::P256).unwrap();
-    let message = RenewRequest { licensor_csr: key.certificate_request().unwrap(), server_csr: Vec::new() };
+    let message = RenewRequest { licensor_csr: key.certificate_request().unwrap(), ..Default::default() };
     let (go, gone) = oneshot::channel::<()>();
     let (begun, beginning) = oneshot::channel::<()>();
     let mut grpc = Grpc::new(channel.clone());

@@ -73,7 +73,7 @@ impl Enrolling {
         let request = EnrollRequest {
             token: self.token.clone(),
             licensor_csr: self.key.certificate_request().unwrap(),
-            server_csr: Vec::new(),
+            ..Default::default()
         };
         let answer = client.enroll(request).await.map_err(said)?.into_inner();
         Ok(Identity {
@@ -107,8 +107,7 @@ impl Identity {
     /// What the root said, or what broke.
     pub async fn renew(&mut self) -> Result<String, Failed> {
         let key = Arc::clone(self.next.get_or_insert_with(new_key));
-        let request =
-            RenewRequest { licensor_csr: key.certificate_request().unwrap(), server_csr: Vec::new() };
+        let request = RenewRequest { licensor_csr: key.certificate_request().unwrap(), ..Default::default() };
         let mut client = CertificationServiceClient::new(self.channel().await?);
         let answer = client.renew(request).await.map_err(said)?;
         self.certificate = answer.into_inner().licensor_certificate;

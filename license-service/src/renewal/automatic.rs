@@ -8,12 +8,13 @@ use std::{
 };
 
 use licensor::{
+    backoff,
     clock::SharedClock,
     error::{Error, Reason},
     serve::Shutdown,
 };
 
-use super::{CredentialWatch, Renewal, backoff};
+use super::{CredentialWatch, Renewal};
 use crate::credential::Credential;
 
 /// Renews when the time has come.

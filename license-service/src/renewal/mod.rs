@@ -4,11 +4,9 @@
 //! it is used. Whatever stops in between, the next attempt uses the same keys and gets the same certificates.
 
 mod automatic;
-mod backoff;
 mod checkpoint;
 mod key_store;
 mod revocation;
-mod root_client;
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -16,6 +14,7 @@ use licensor::{
     clock::{SharedClock, from_timestamp, from_unix_seconds, unix_seconds},
     error::{Error, Reason, Result},
     event::{Event, EventKind},
+    root_client,
     telemetry::Metrics,
     tls::{Single, client_config, first_contact_config},
     token::EnrollmentToken,

@@ -10,7 +10,7 @@ use std::{
 use licensor::{
     clock::{SharedClock, from_unix_seconds, rfc3339, unix_seconds},
     error::{Error, Reason, Result},
-    file,
+    file, root_client,
     serve::Shutdown,
     telemetry::Metrics,
     tls::client_config,
@@ -19,7 +19,7 @@ use proto::certification::v1::GetRevocationListRequest;
 use tokio::{sync::watch, task::block_in_place};
 use verifier::{RevocationList, RevocationListError};
 
-use super::{Renewal, root_client};
+use super::Renewal;
 use crate::credential::Credential;
 
 /// The number of a list that a root spoke of without its number.

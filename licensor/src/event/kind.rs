@@ -104,6 +104,26 @@ kinds! {
     /// The root's audit log is shorter than it was.
     RootWentBack = 113, "RootWentBackEvent", Error,
         "The audit log of the root has {now} entries, and {seen} were seen: the root was restored from a backup, or its log was changed.";
+    /// The root's own certificate has a successor.
+    AuthorityRenewed = 116, "AuthorityRenewedEvent", Info,
+        "The certificate of the authority {holder} was renewed; the new one is valid until {not_after}.";
+    /// The upstream was changed.
+    UpstreamChanged = 117, "UpstreamChangedEvent", Info, "The certificate of the authority comes from {upstream} from now on.";
+    /// An authority that is to follow has a key.
+    RotationRequested = 118, "RotationRequestedEvent", Info, "The key of an authority that is to follow was made: {key_id}.";
+    /// An authority that is to follow is in the trust bundle.
+    RotationPrepared = 119, "RotationPreparedEvent", Info,
+        "The authority {holder} is in the trust bundle, and is to follow; it is valid until {not_after}.";
+    /// An authority took over.
+    RotationActivated = 120, "RotationActivatedEvent", Warning,
+        "The authority {holder} issues from now on; it is valid until {not_after}.";
+    /// A former authority was taken out of the trust bundle.
+    AuthorityRetired = 121, "AuthorityRetiredEvent", Warning, "The authority {holder} is not in the trust bundle any more.";
+    /// A root below this one has its first certificate.
+    RootEnrolled = 122, "RootEnrolledEvent", Info, "The root {holder} was enrolled; its certificate is valid until {not_after}.";
+    /// What a licensing server trusts, or the certificate of its issuer, has changed.
+    TrustChanged = 123, "TrustChangedEvent", Info,
+        "The trust bundle of {holder}, or the certificate of its issuer, was replaced by that of the root.";
 }
 
 impl EventKind {

@@ -130,7 +130,8 @@ async fn token(command: TokenCommand, client: &mut Client, output: Output) -> Re
     match command {
         TokenCommand::Create { node, owner, dns_names, ip_addresses, ttl } => {
             let ttl = prost_types::Duration::try_from(ttl).map_err(Failure::other)?;
-            let request = CreateTokenRequest { node, owner, dns_names, ip_addresses, ttl: Some(ttl) };
+            let request =
+                CreateTokenRequest { node, owner, dns_names, ip_addresses, ttl: Some(ttl), root: false };
             let created = client.create_token(request).await?.into_inner();
             let token = created.enrollment_token.unwrap_or_default();
             print_object(

@@ -68,7 +68,7 @@ impl Fleet {
                 let token = create_token(administration, &format!("node-{number}")).await?;
                 let key = PrivateKey::generate(KeyAlgorithm::P256)?;
                 let request =
-                    EnrollRequest { token, licensor_csr: key.certificate_request()?, server_csr: Vec::new() };
+                    EnrollRequest { token, licensor_csr: key.certificate_request()?, ..Default::default() };
                 let response = CertificationServiceClient::new(channel).enroll(request).await?.into_inner();
                 anyhow::Ok(Node { key, certificate: response.licensor_certificate })
             }
@@ -92,7 +92,7 @@ impl Fleet {
     pub(crate) fn prepare(&self) -> Result<Vec<Renewal>> {
         let prepare = |node| {
             let key = PrivateKey::generate(KeyAlgorithm::P256)?;
-            let request = RenewRequest { licensor_csr: key.certificate_request()?, server_csr: Vec::new() };
+            let request = RenewRequest { licensor_csr: key.certificate_request()?, ..Default::default() };
             Ok(Renewal { node, key, request })
         };
         (0..self.nodes.len()).map(prepare).collect()
@@ -135,8 +135,7 @@ pub(crate) async fn create_token(
         node: node.to_owned(),
         owner: "Example GmbH".to_owned(),
         dns_names: vec!["localhost".to_owned()],
-        ip_addresses: Vec::new(),
-        ttl: None,
+        ..Default::default()
     };
     Ok(administration.create_token(request).await?.into_inner().token)
 }

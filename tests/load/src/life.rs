@@ -78,7 +78,7 @@ async fn enroll(root: &Root, count: usize, kept: usize) -> Result<Vec<String>> {
         let licensor_csr = licensor_csr.clone();
         async move {
             let token = create_token(administration, &format!("node-{number}")).await?;
-            let request = EnrollRequest { token, licensor_csr, server_csr: Vec::new() };
+            let request = EnrollRequest { token, licensor_csr, ..Default::default() };
             let response = CertificationServiceClient::new(channel).enroll(request).await?.into_inner();
             anyhow::Ok((number < kept).then_some(response.licensor_certificate))
         }

@@ -3,11 +3,6 @@
 use std::{error::Error as _, io, sync::Arc, time::Duration};
 
 use hyper_util::rt::TokioIo;
-use licensor::{
-    clock::{SharedClock, rfc3339},
-    config::host_and_port,
-    error::{DOMAIN, Error, Reason, Result},
-};
 use proto::certification::v1::certification_service_client::CertificationServiceClient;
 use rustls::{CertificateError, ClientConfig, pki_types::ServerName};
 use tokio::{
@@ -21,6 +16,12 @@ use tonic::{
 };
 use tonic_types::StatusExt;
 
+use crate::{
+    clock::{SharedClock, rfc3339},
+    config::host_and_port,
+    error::{DOMAIN, Error, Reason, Result},
+};
+
 /// Time for the connection with its handshake.
 const CONNECT: Duration = Duration::from_secs(10);
 /// Time for an answer.
@@ -30,7 +31,7 @@ const ANSWER: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// `ROOT_UNREACHABLE` with what to look at, `CERTIFICATE_NOT_YET_VALID` if the clocks differ.
-pub(super) async fn connect(
+pub async fn connect(
     address: &str,
     tls: Arc<ClientConfig>,
     clock: &SharedClock,
@@ -79,7 +80,7 @@ async fn connect_tcp(host: &str, port: u16) -> Result<TcpStream, String> {
 }
 
 /// What a root answered, or that it did not.
-pub(super) fn call_error(address: &str, status: Status) -> Error {
+pub fn call_error(address: &str, status: Status) -> Error {
     let error = Error::from(status.clone());
     let of_this_product = status.get_error_details().error_info().is_some_and(|info| info.domain == DOMAIN);
     if of_this_product {

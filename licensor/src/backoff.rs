@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_secs(5);
-pub(super) const LONGEST: Duration = Duration::from_secs(3600);
+/// The longest wait.
+pub const LONGEST: Duration = Duration::from_secs(3600);
 /// The longest wait while the service is disabled.
 const LONGEST_WHEN_EXPIRED: Duration = Duration::from_secs(60);
 
 /// The wait before the next attempt after `failures` in a row. `left` is the time until expiry (zero once expired);
 /// `asked` is what the root asked for, which is kept to; `random` lies in 0..1.
-pub(super) fn delay(failures: u32, left: Duration, asked: Option<Duration>, random: f64) -> Duration {
+#[must_use]
+pub fn delay(failures: u32, left: Duration, asked: Option<Duration>, random: f64) -> Duration {
     let cap = if left.is_zero() { LONGEST_WHEN_EXPIRED } else { (left / 8).clamp(FIRST, LONGEST) };
     let ceiling = FIRST.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(16))).min(cap);
     // Full jitter, but never at once: a thousand nodes that failed together come back apart.
