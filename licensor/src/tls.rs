@@ -27,7 +27,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::{
     clock::{SharedClock, TlsTime},
-    key::{KeyError, PrivateKey, sha256},
+    key::{KeyAlgorithm, KeyError, PrivateKey, sha256},
 };
 
 /// What TLS cannot be set up with.
@@ -57,6 +57,19 @@ fn provider() -> Arc<CryptoProvider> {
 pub fn certified_key(chain: &[Vec<u8>], key: &PrivateKey) -> Result<Arc<CertifiedKey>, TlsError> {
     let chain = chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
     Ok(Arc::new(CertifiedKey::new(chain, key.tls_key()?)))
+}
+
+/// What a TLS port serves before there is a certificate: nobody trusts it, but whoever looks is told what to do.
+///
+/// # Errors
+/// [`TlsError`] if the library fails.
+pub fn unenrolled() -> Result<Arc<CertifiedKey>, TlsError> {
+    let key = PrivateKey::generate(KeyAlgorithm::P256)?;
+    let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).map_err(|_| KeyError::Crypto)?;
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::CommonName, "not enrolled");
+    let certificate = params.self_signed(&key).map_err(|_| KeyError::Crypto)?;
+    certified_key(&[certificate.der().to_vec()], &key)
 }
 
 /// The server side: TLS 1.3, HTTP/2, any client certificate or none.

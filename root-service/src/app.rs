@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use axum::{
     Router,
+    extract::Path,
     http::{StatusCode, header::CONTENT_TYPE},
     routing::get,
 };
@@ -12,7 +13,8 @@ use licensor::{
     admin::{self, Administrators},
     clock::SharedClock,
     data_dir::DataDir,
-    event::{Event, EventKind, EventLog, EventRpc},
+    error::Reason,
+    event::{EventLog, EventRpc},
     health::{HealthRpc, Working},
     log, ops,
     process::{self, Parts},
@@ -37,21 +39,24 @@ use crate::{
     authority::{Authority, AuthorityFiles, OwnServer},
     config::Config,
     expiry_watch::ExpiryWatch,
-    ledger::Ledger,
+    ledger::{Ledger, UpstreamKind},
     rpc::{AdminRpc, CertificationRpc, all_events, own_events},
+    upstream::{self, Upstream},
 };
 
 /// Everything below the ports.
 struct Core {
     authority: Arc<Authority>,
     audit: Arc<Audit>,
+    upstream: Arc<Upstream>,
     events: Arc<EventLog>,
     metrics: Arc<Metrics>,
     store: Arc<SledStore>,
 }
 
 impl Core {
-    async fn open(config: &Config, files: AuthorityFiles, clock: &SharedClock) -> Result<Self> {
+    /// `begun`: how the first certificate is to be had, if there is not even a trust anchor.
+    async fn open(config: &Config, clock: &SharedClock, begun: Option<UpstreamKind>) -> Result<Self> {
         let options = SledOptions {
             directory: config.data_dir.join("store"),
             cache_bytes: config.store.cache_bytes,
@@ -62,22 +67,14 @@ impl Core {
         let metrics = Metrics::shared();
         let events = Arc::new(EventLog::open(shared.clone(), clock.clone(), metrics.clone()).await?);
         let ledger = Arc::new(Ledger::new(shared, events.clone(), config.expiry.clone()));
-        let authority = Authority::open(config, files, clock.clone(), ledger)?;
-        let validity = authority.validity();
-        let facts = authority.facts();
-        let created = Event::new(EventKind::AuthorityCreated)
-            .about(&facts.serial, "")
-            .argument("holder", &facts.common_name)
-            .until(validity.not_after);
-        authority.ledger().watch_authority(&facts.serial, validity, created).await?;
-        metrics.set_not_after(validity.not_after);
-        let authority = Arc::new(authority);
+        let authority = Arc::new(Authority::open(config, clock.clone(), ledger, begun).await?);
         // The watch tries again.
-        if let Err(error) = authority.refresh_revocation_list().await {
+        if let Err(error) = authority.refresh_revocation_lists().await {
             tracing::error!(%error, "the revocation list could not be published");
         }
         let audit = Arc::new(Audit::new(authority.clone(), config.data_dir.join("audit-checkpoint.txt")));
-        Ok(Self { authority, audit, events, metrics, store })
+        let upstream = Arc::new(Upstream::new(authority.clone()));
+        Ok(Self { authority, audit, upstream, events, metrics, store })
     }
 }
 
@@ -87,9 +84,9 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     let _log = log::start(&config.log)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %serde_json::to_string(&config)?, "starting");
     let mut parts = Parts::new()?;
-    let files = AuthorityFiles::load(&config)?;
+    AuthorityFiles::check_made(&config.data_dir)?;
     let _data_dir = DataDir::open(&config.data_dir)?;
-    let core = Core::open(&config, files, &clock).await?;
+    let core = Core::open(&config, &clock, None).await?;
     let listener = bind(config.listen, "listen").await?;
     let ops_listener = bind(config.ops_listen, "ops_listen").await?;
     let admin_path = admin::socket_path(&config.admin, &config.data_dir);
@@ -144,6 +141,12 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         ticker,
     };
     parts.start("the expiry watch", watch.run(shutdown.clone()));
+    let automatic = upstream::Automatic {
+        upstream: core.upstream.clone(),
+        check_interval: config.expiry.check_interval.0,
+        poll_interval: config.authority.poll_interval.0,
+    };
+    parts.start("the renewal of the authority", automatic.run(shutdown.clone()));
     let watch = AuditWatch { audit: core.audit.clone(), clock: clock.clone() };
     parts.start("the audit log", watch.run(shutdown));
     tracing::info!(listen = %config.listen, ops = %config.ops_listen, admin = %admin_path.display(), "serving");
@@ -162,7 +165,12 @@ fn serve_admin(
     shutdown: Shutdown,
 ) -> Result<impl Future<Output = Result<()>> + Send + 'static> {
     let administrators = Administrators::new(&config.admin.uids);
-    let rpc = AdminRpc { authority: core.authority.clone(), audit: core.audit.clone(), clock: clock.clone() };
+    let rpc = AdminRpc {
+        authority: core.authority.clone(),
+        audit: core.audit.clone(),
+        upstream: core.upstream.clone(),
+        clock: clock.clone(),
+    };
     let events = EventRpc::new(core.events.clone(), all_events(), &config.limits, shutdown.clone());
     let server = tonic::transport::Server::builder()
         .layer(tonic::service::InterceptorLayer::new(move |request| administrators.check(request)))
@@ -184,34 +192,68 @@ fn health(core: &Core, ticks: watch::Receiver<u64>, shutdown: Shutdown) -> Healt
     HealthRpc::new(services, ticks, shutdown)
 }
 
-/// Probes and metrics, and the issuer's certificate where certificates say that it is.
+/// Probes and metrics, and what certificates say that it is here: their issuers, and revocation lists.
 fn ops_routes(core: &Core) -> Router {
     let authority = core.authority.clone();
-    let readiness = move || authority.check_enabled().map_err(|error| format!("{}: {error}", error.reason));
-    let certificate = core.authority.trust_anchor().to_vec();
-    let key_id = &core.authority.facts().key_id;
-    let (issuer, list) = (format!("/issuer/{key_id}.cer"), format!("/crl/{key_id}.crl"));
+    let readiness =
+        move || authority.check_enabled().map(|_| ()).map_err(|error| format!("{}: {error}", error.reason));
+    let issuers = core.authority.clone();
     let authority = core.authority.clone();
     ops::routes(Arc::new(readiness), core.metrics.clone())
         // RFC 5280 §4.2.2.1: DER, application/pkix-cert
-        .route(&issuer, get(move || async move { ([(CONTENT_TYPE, "application/pkix-cert")], certificate) }))
+        .route(
+            "/issuer/{file}",
+            get(move |file: Path<String>| async move {
+                let key_id = file.strip_suffix(".cer").ok_or(StatusCode::NOT_FOUND)?;
+                let generations = issuers.generations();
+                let issuer = generations.of_key(key_id).ok_or(StatusCode::NOT_FOUND)?;
+                Ok::<_, StatusCode>(([(CONTENT_TYPE, "application/pkix-cert")], issuer.certificate.clone()))
+            }),
+        )
         // RFC 5280 §4.2.1.13 and RFC 2585 §4: DER, application/pkix-crl
         .route(
-            &list,
-            get(move || async move {
-                let list = authority.revocation_list().ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
+            "/crl/{file}",
+            get(move |file: Path<String>| async move {
+                let key_id =
+                    file.strip_suffix(".crl").filter(|it| !it.is_empty()).ok_or(StatusCode::NOT_FOUND)?;
+                let list = authority.revocation_list(key_id).map_err(|error| match error.reason {
+                    Reason::AuthorityUnknown => StatusCode::NOT_FOUND,
+                    _ => StatusCode::SERVICE_UNAVAILABLE,
+                })?;
                 Ok::<_, StatusCode>(([(CONTENT_TYPE, "application/pkix-crl")], list.der.clone()))
             }),
         )
 }
 
-/// Makes the trust anchor; returns whether it did.
-pub(crate) fn init(config: &Config, clock: &SharedClock, if_needed: bool) -> Result<bool> {
+/// How `init` is to be done.
+#[derive(Debug)]
+pub(crate) struct InitOrder {
+    pub(crate) upstream: UpstreamKind,
+    /// Token of the upstream.
+    pub(crate) token: Option<String>,
+    /// Leave a root that is there as it is, instead of refusing.
+    pub(crate) if_needed: bool,
+}
+
+/// Makes a root; returns whether it did.
+pub(crate) async fn init(config: &Config, clock: &SharedClock, order: InitOrder) -> Result<bool> {
     process::prepare();
-    if if_needed && AuthorityFiles::exist(&config.data_dir) {
+    let _log = log::start(&config.log)?;
+    if order.if_needed && AuthorityFiles::exist(&config.data_dir) {
         return Ok(false);
     }
     let _data_dir = DataDir::open(&config.data_dir)?;
-    AuthorityFiles::create(config, clock.now())?;
+    if order.upstream == UpstreamKind::SelfSigned {
+        AuthorityFiles::new(config)?.create_anchor(config, clock.now())?;
+        return Ok(true);
+    }
+    if AuthorityFiles::exist(&config.data_dir) {
+        AuthorityFiles::check_free(&config.data_dir)?;
+    }
+    // One that waits for its first certificate goes on to wait.
+    let core = Core::open(config, clock, Some(order.upstream)).await?;
+    if let Some(token) = order.token {
+        core.upstream.set(order.upstream, &token, "init").await?;
+    }
     Ok(true)
 }

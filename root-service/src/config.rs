@@ -61,13 +61,22 @@ pub(crate) struct Config {
 pub(crate) struct AuthorityConfig {
     /// File with the passphrase of the authority's key; the key is not encrypted if absent.
     pub(crate) passphrase_file: Option<PathBuf>,
-    /// Lifetime of a trust anchor that `init` makes.
+    /// Lifetime of a trust anchor that this root makes.
     pub(crate) anchor_validity: Span,
+    /// Lifetime of the certificate of a root below this one.
+    pub(crate) root_validity: Span,
+    /// How often the upstream is asked for its trust bundle.
+    pub(crate) poll_interval: Span,
 }
 
 impl Default for AuthorityConfig {
     fn default() -> Self {
-        Self { passphrase_file: None, anchor_validity: days(3650) }
+        Self {
+            passphrase_file: None,
+            anchor_validity: days(3650),
+            root_validity: days(3 * 365),
+            poll_interval: Span(Duration::from_secs(15 * 60)),
+        }
     }
 }
 
@@ -161,8 +170,14 @@ impl Config {
         if self.organization.is_empty() || self.organization.chars().count() > 64 {
             return Err(ConfigError::unusable("organization", "it must have 1 to 64 characters"));
         }
-        if self.authority.anchor_validity.0 < Duration::from_secs(1) {
-            return Err(ConfigError::unusable("authority.anchor_validity", "it must be 1s at least"));
+        for (key, span) in [
+            ("authority.anchor_validity", self.authority.anchor_validity),
+            ("authority.root_validity", self.authority.root_validity),
+            ("authority.poll_interval", self.authority.poll_interval),
+        ] {
+            if span.0 < Duration::from_secs(1) {
+                return Err(ConfigError::unusable(key, "it must be 1s at least"));
+            }
         }
         if let Some(url) = &self.ops_url
             && !(url.starts_with("http://") && url.is_ascii() && !url.contains(char::is_whitespace))

@@ -34,11 +34,15 @@ impl ExpiryWatch {
     }
 
     async fn watch(&self) {
+        let mut changed = self.authority.subscribe();
         let mut jumps = JumpDetector::new(&self.clock);
         loop {
             self.look().await;
             let deadline = self.next_deadline(self.clock.now()).await;
-            self.clock.wait_until(deadline, self.check_interval).await;
+            tokio::select! {
+                () = self.clock.wait_until(deadline, self.check_interval) => {}
+                _ = changed.changed() => {}
+            }
             self.authority.ledger().events().note_jump(jumps.look(&self.clock)).await;
         }
     }
@@ -48,10 +52,13 @@ impl ExpiryWatch {
         if let Err(error) = ledger.raise_due(self.clock.now()).await {
             tracing::error!(%error, "events that are due could not be kept; they will be tried again");
         }
-        if let Err(error) = self.authority.refresh_revocation_list().await {
+        if let Err(error) = self.authority.refresh_revocation_lists().await {
             tracing::error!(%error, "the revocation list could not be published; it will be tried again");
         }
-        if let Some(list) = self.authority.revocation_list() {
+        if let Ok(active) = self.authority.active() {
+            self.metrics.set_not_after(active.validity.not_after);
+        }
+        if let Ok(list) = self.authority.revocation_list("") {
             self.metrics.set_revocation_list(list.number, list.next_update);
         }
         if let Err(error) = self.own_server.refresh(&self.authority) {
@@ -62,7 +69,7 @@ impl ExpiryWatch {
 
     async fn next_deadline(&self, now: SystemTime) -> SystemTime {
         let due = self.authority.ledger().next_due().await.ok().flatten();
-        let not_after = Some(self.authority.validity().not_after);
+        let not_after = self.authority.active().ok().map(|active| active.validity.not_after);
         let list = self.authority.next_revocation_list();
         // What should have been done by now could not be: it is tried again with the next check.
         let ahead = [due, not_after, list].into_iter().flatten().filter(|instant| *instant > now);

@@ -10,6 +10,7 @@ mod expiry_watch;
 mod ledger;
 mod profile;
 mod rpc;
+mod upstream;
 
 use std::process::ExitCode;
 

@@ -24,6 +24,10 @@ const SERVER_GRACE: Duration = Duration::from_secs(90 * 86_400);
 const AUTHORITY_INFO_ACCESS: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 1];
 const CA_ISSUERS: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 48, 2];
 
+/// Paths of SPIFFE IDs.
+const LICENSING_SERVER: &str = "licensing-server";
+const ROOT: &str = "root";
+
 /// A name, an address or an instant that no certificate can carry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NotEncodable(pub(crate) String);
@@ -45,6 +49,8 @@ pub(crate) struct Profile {
     pub(crate) ops_url: String,
     /// Lifetime of a licensor certificate.
     pub(crate) validity: Duration,
+    /// Lifetime of the certificate of a root below.
+    pub(crate) root_validity: Duration,
 }
 
 /// The holder of a licensor certificate.
@@ -86,14 +92,68 @@ impl Profile {
         key_id: &[u8],
     ) -> Result<CertificateParams, NotEncodable> {
         let mut params = blank(now, now.checked_add(validity).ok_or_else(out_of_range)?)?;
-        // Part of the key's identifier keeps the names of two roots apart.
+        self.certify_authority(&mut params, organization, key_id, 1)?;
+        params.custom_extensions = vec![self.information_access(&verifier::certificate::hex(key_id), false)];
+        Ok(params)
+    }
+
+    /// The certificate of an authority below another one: it certifies licensing servers, and no authorities.
+    pub(crate) fn authority(
+        &self,
+        organization: &str,
+        key_id: &[u8],
+        issuer: IssuerFacts<'_>,
+        now: SystemTime,
+    ) -> Result<CertificateParams, NotEncodable> {
+        let mut params = issued(issuer, now, self.root_validity)?;
+        self.certify_authority(&mut params, organization, key_id, 0)?;
+        params.custom_extensions = vec![issuer.places.issuer.clone()];
+        Ok(params)
+    }
+
+    /// The certificate of the authority that follows, by the one before it: as long as that one.
+    pub(crate) fn cross(
+        &self,
+        organization: &str,
+        key_id: &[u8],
+        issuer: IssuerFacts<'_>,
+        now: SystemTime,
+    ) -> Result<CertificateParams, NotEncodable> {
+        let whole = issuer.not_after.duration_since(now).unwrap_or_default();
+        let own = Self { root_validity: whole, ..self.clone() };
+        own.authority(organization, key_id, issuer, now)
+    }
+
+    /// What the certificates of all authorities have in common. A key has one name, whoever certifies it.
+    fn certify_authority(
+        &self,
+        params: &mut CertificateParams,
+        organization: &str,
+        key_id: &[u8],
+        path_length: u8,
+    ) -> Result<(), NotEncodable> {
+        // Part of the key's identifier keeps the names of two authorities apart.
         let key_name = verifier::certificate::hex(&key_id[..key_id.len().min(4)]);
         params.distinguished_name = name(&format!("Licensor Root {key_name}"), Some(organization));
         params.subject_alt_names = vec![SanType::URI(ia5(&format!("spiffe://{}", self.trust_domain))?)];
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(path_length));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.key_identifier_method = KeyIdMethod::PreSpecified(key_id.to_vec());
-        params.custom_extensions = vec![self.information_access(&verifier::certificate::hex(key_id), false)];
+        Ok(())
+    }
+
+    /// What a root below authenticates with to this one: a SPIFFE X509-SVID that certifies nothing.
+    pub(crate) fn root_identity(
+        &self,
+        holder: Holder<'_>,
+        issuer: IssuerFacts<'_>,
+        now: SystemTime,
+    ) -> Result<CertificateParams, NotEncodable> {
+        let mut params = end_entity(issuer, now, self.root_validity)?;
+        params.distinguished_name = name(holder.node, Some(holder.owner));
+        params.subject_alt_names = vec![SanType::URI(ia5(&self.spiffe_id(holder.node, true))?)];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.custom_extensions = vec![issuer.places.issuer_and_renewal.clone()];
         Ok(params)
     }
 
@@ -104,9 +164,9 @@ impl Profile {
         issuer: IssuerFacts<'_>,
         now: SystemTime,
     ) -> Result<CertificateParams, NotEncodable> {
-        let mut params = self.end_entity(issuer, now, self.validity)?;
+        let mut params = end_entity(issuer, now, self.validity)?;
         params.distinguished_name = name(holder.node, Some(holder.owner));
-        params.subject_alt_names = vec![SanType::URI(ia5(&self.spiffe_id(holder.node))?)];
+        params.subject_alt_names = vec![SanType::URI(ia5(&self.spiffe_id(holder.node, false))?)];
         params.extended_key_usages = vec![
             ExtendedKeyUsagePurpose::ClientAuth,
             ExtendedKeyUsagePurpose::Other(oid::LICENSOR_PURPOSE.to_vec()),
@@ -124,7 +184,7 @@ impl Profile {
         issuer: IssuerFacts<'_>,
         now: SystemTime,
     ) -> Result<CertificateParams, NotEncodable> {
-        let mut params = self.end_entity(issuer, now, self.validity.saturating_add(SERVER_GRACE))?;
+        let mut params = end_entity(issuer, now, self.validity.saturating_add(SERVER_GRACE))?;
         params.distinguished_name = name(common_name, None);
         let dns_names = dns_names.iter().map(|name| ia5(name).map(SanType::DnsName));
         params.subject_alt_names = dns_names.collect::<Result<_, _>>()?;
@@ -163,32 +223,18 @@ impl Profile {
         }
     }
 
-    /// The SPIFFE ID of a licensing server.
-    pub(crate) fn spiffe_id(&self, node: &str) -> String {
-        format!("spiffe://{}/licensing-server/{node}", self.trust_domain)
+    /// The SPIFFE ID of a licensing server, or of a root.
+    pub(crate) fn spiffe_id(&self, node: &str, root: bool) -> String {
+        format!("spiffe://{}/{}/{node}", self.trust_domain, if root { ROOT } else { LICENSING_SERVER })
     }
 
-    /// The licensing server that a SPIFFE ID of this trust domain names.
+    /// The licensing server or root that a SPIFFE ID of this trust domain names.
     pub(crate) fn node_name<'a>(&self, spiffe_id: &'a str) -> Option<&'a str> {
-        spiffe_id
-            .strip_prefix("spiffe://")?
-            .strip_prefix(&*self.trust_domain)?
-            .strip_prefix("/licensing-server/")
-    }
-
-    fn end_entity(
-        &self,
-        issuer: IssuerFacts<'_>,
-        now: SystemTime,
-        validity: Duration,
-    ) -> Result<CertificateParams, NotEncodable> {
-        let not_after = now.checked_add(validity).unwrap_or(issuer.not_after).min(issuer.not_after);
-        let mut params = blank(now, not_after)?;
-        params.is_ca = IsCa::ExplicitNoCa;
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.use_authority_key_identifier_extension = true;
-        params.crl_distribution_points.clone_from(&issuer.places.revocation_lists);
-        Ok(params)
+        let path = spiffe_id.strip_prefix("spiffe://")?.strip_prefix(&*self.trust_domain)?;
+        match path.strip_prefix('/')?.split_once('/')? {
+            (LICENSING_SERVER | ROOT, name) => Some(name),
+            _ => None,
+        }
     }
 
     /// authorityInfoAccess: where the issuer's certificate is, and where this one is renewed.
@@ -214,6 +260,30 @@ impl Profile {
         });
         CustomExtension::from_oid_content(AUTHORITY_INFO_ACCESS, content)
     }
+}
+
+fn end_entity(
+    issuer: IssuerFacts<'_>,
+    now: SystemTime,
+    validity: Duration,
+) -> Result<CertificateParams, NotEncodable> {
+    let mut params = issued(issuer, now, validity)?;
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    Ok(params)
+}
+
+/// What everything that is not self-signed has in common.
+fn issued(
+    issuer: IssuerFacts<'_>,
+    now: SystemTime,
+    validity: Duration,
+) -> Result<CertificateParams, NotEncodable> {
+    let not_after = now.checked_add(validity).unwrap_or(issuer.not_after).min(issuer.not_after);
+    let mut params = blank(now, not_after)?;
+    params.use_authority_key_identifier_extension = true;
+    params.crl_distribution_points.clone_from(&issuer.places.revocation_lists);
+    Ok(params)
 }
 
 /// Parameters with every field of rcgen's defaults overwritten that would otherwise reach a certificate.

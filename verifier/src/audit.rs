@@ -65,12 +65,16 @@ impl Checkpoint {
         format!("{}\n{}\n{}\n", self.origin, self.size, BASE64_STANDARD.encode(self.root))
     }
 
-    /// The signed note with this checkpoint. `public_key_info` is the authority's SubjectPublicKeyInfo (DER) and
-    /// `signature` its ECDSA signature with SHA-256 over [`Checkpoint::text`] (DER).
+    /// The signed note with this checkpoint. Each signature is an authority's SubjectPublicKeyInfo (DER) and its ECDSA
+    /// signature with SHA-256 over [`Checkpoint::text`] (DER).
     #[must_use]
-    pub fn note(&self, public_key_info: &[u8], signature: &[u8]) -> String {
-        let signature = [&key_hash(public_key_info), signature].concat();
-        format!("{}\n— {} {}\n", self.text(), self.origin, BASE64_STANDARD.encode(signature))
+    pub fn note(&self, signatures: &[(&[u8], Vec<u8>)]) -> String {
+        let mut note = format!("{}\n", self.text());
+        for (public_key_info, signature) in signatures {
+            let signature = [&key_hash(public_key_info), signature.as_slice()].concat();
+            note.push_str(&format!("— {} {}\n", self.origin, BASE64_STANDARD.encode(signature)));
+        }
+        note
     }
 
     /// Reads a signed note without a look at its signature.

@@ -119,10 +119,8 @@ kinds! {
         "The authority {holder} issues from now on; it is valid until {not_after}.";
     /// A former authority was taken out of the trust bundle.
     AuthorityRetired = 121, "AuthorityRetiredEvent", Warning, "The authority {holder} is not in the trust bundle any more.";
-    /// A root below this one has its first certificate.
-    RootEnrolled = 122, "RootEnrolledEvent", Info, "The root {holder} was enrolled; its certificate is valid until {not_after}.";
     /// What a licensing server trusts, or the certificate of its issuer, has changed.
-    TrustChanged = 123, "TrustChangedEvent", Info,
+    TrustChanged = 122, "TrustChangedEvent", Info,
         "The trust bundle of {holder}, or the certificate of its issuer, was replaced by that of the root.";
 }
 

@@ -64,7 +64,7 @@ impl Audit {
 
     /// Name of the log: roots of one trust domain have one each.
     fn origin(&self) -> String {
-        format!("{}/audit/{}", self.authority.trust_domain(), self.authority.facts().key_id)
+        format!("{}/audit/{}", self.authority.trust_domain(), self.authority.log_name())
     }
 
     /// A proof that the issue of a certificate is in the log.
@@ -73,7 +73,7 @@ impl Audit {
             let message = format!("there is no certificate {serial}: see `root-service certificates list`");
             Error::new(Reason::CertificateUnknown, message).with("serial", serial)
         };
-        let certificate = self.ledger().certificate(serial).await?.ok_or_else(unknown)?;
+        let certificate = self.ledger().certificate_named(serial).await?.ok_or_else(unknown)?;
         let checkpoint = self.seal().await?;
         let Some((position, entry)) = self.entry_of(&certificate).await? else {
             let message =
@@ -112,7 +112,7 @@ impl Audit {
         certificate: &CertificateRecord,
         until: Option<i64>,
     ) -> Result<Option<(u64, Vec<u8>)>> {
-        let digest = licensor::key::sha256(&certificate.licensor);
+        let digest = licensor::key::sha256(certificate.logged());
         loop {
             let page = self.ledger().events().entries(from, PAGE).await?;
             let Some((last, _)) = page.last() else { return Ok(None) };

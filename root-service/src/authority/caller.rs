@@ -12,7 +12,7 @@ use verifier::Certificate;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::{
-    Authority,
+    Authority, Generation,
     revocation::{check_commissioned, check_not_revoked, revoked},
 };
 use crate::ledger::{NodeRecord, Versioned};
@@ -50,21 +50,22 @@ impl Authority {
             ));
         };
         let serial = &peer.facts.serial;
-        if peer.facts.issuer_key_id != self.facts.key_id {
+        let generations = self.generations();
+        let Some(issuer) = generations.of_key(&peer.facts.issuer_key_id) else {
             return Err(not_issued_here(peer));
-        }
+        };
         if let Some(node) = self.holder(peer).await? {
             check_commissioned(&node.record)?;
             check_not_revoked(&node)?;
             if node.record.current.serial != *serial
-                && self.ledger.revocation(&self.facts.key_id, serial).await?.is_some()
+                && self.ledger.revocation(issuer.key_id(), serial).await?.is_some()
             {
                 return Err(revoked(serial));
             }
             let Certificate { not_before, not_after, .. } = peer.facts;
             return Ok(Caller { node, serial: serial.clone(), not_before, not_after });
         }
-        if !self.signed(&peer.der) {
+        if !signed(issuer, &peer.der) {
             return Err(not_issued_here(peer));
         }
         Err(Error::new(
@@ -118,22 +119,23 @@ impl Authority {
     pub(super) fn check_renewable(&self, caller: &Caller, now: SystemTime) -> Result<()> {
         check_newest(caller)?;
         check_begun(caller, now)?;
-        let latest = from_unix_seconds(caller.not_after).checked_add(self.renew_after_expiry);
+        let latest =
+            from_unix_seconds(caller.not_after).checked_add(self.config.certificate.renew_after_expiry.0);
         if latest.is_some_and(|latest| now >= latest) {
             return Err(expired(caller, "too long ago for a renewal: enrol again with a new token"));
         }
         Ok(())
     }
+}
 
-    fn signed(&self, der: &[u8]) -> bool {
-        let issuer = X509Certificate::from_der(&self.certificate);
-        let certificate = X509Certificate::from_der(der);
-        match (issuer, certificate) {
-            (Ok((_, issuer)), Ok((_, certificate))) => {
-                certificate.verify_signature(Some(issuer.public_key())).is_ok()
-            }
-            _ => false,
+fn signed(issuer: &Generation, der: &[u8]) -> bool {
+    let issuer = X509Certificate::from_der(&issuer.certificate);
+    let certificate = X509Certificate::from_der(der);
+    match (issuer, certificate) {
+        (Ok((_, issuer)), Ok((_, certificate))) => {
+            certificate.verify_signature(Some(issuer.public_key())).is_ok()
         }
+        _ => false,
     }
 }
 

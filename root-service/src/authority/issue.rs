@@ -1,6 +1,6 @@
 //! Enrolment and renewal. Each reads as its steps; nothing leaves before it is durable.
 
-use std::{net::IpAddr, time::SystemTime};
+use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
 use licensor::{
     clock::{from_unix_seconds, unix_seconds},
@@ -9,8 +9,11 @@ use licensor::{
     key::sha256,
     store::StoreError,
 };
+use rcgen::PublicKeyData;
 
-use super::{ATTEMPTS, Authority, Caller, csr, csr::CheckedKey, revocation, token};
+use super::{
+    ATTEMPTS, Authority, Caller, Generation, csr, csr::CheckedKey, files, revocation, token, tokens,
+};
 use crate::{
     ledger::{CertificateRecord, Issuance, NodeRecord, TokenRecord, Versioned},
     profile::Holder,
@@ -22,6 +25,8 @@ pub(crate) struct CertificateRequests<'a> {
     pub(crate) licensor: &'a [u8],
     /// Empty: none is wanted.
     pub(crate) server: &'a [u8],
+    /// For the certificate of an authority: of a root below this one, and of nobody else. Empty: none is wanted.
+    pub(crate) authority: &'a [u8],
 }
 
 /// What was issued, and when to renew it.
@@ -29,6 +34,8 @@ pub(crate) struct CertificateRequests<'a> {
 pub(crate) struct Issued {
     pub(crate) certificate: CertificateRecord,
     pub(crate) renewal_window: (SystemTime, SystemTime),
+    /// The authority that issued it.
+    pub(crate) issuer: Arc<Generation>,
 }
 
 /// The keys of checked requests.
@@ -36,7 +43,8 @@ pub(crate) struct Issued {
 struct CheckedKeys {
     licensor: CheckedKey,
     server: Option<CheckedKey>,
-    /// Stands for both keys: the same digest, the same request.
+    authority: Option<CheckedKey>,
+    /// Stands for all keys: the same digest, the same request.
     digest: [u8; 32],
 }
 
@@ -90,7 +98,9 @@ impl Authority {
         // 2. The requests: well formed, keys acceptable, possession proved?
         let names: Vec<_> =
             record.record.dns_names.iter().chain(&record.record.ip_addresses).cloned().collect();
-        let keys = self.check_requests(requests, &record.record.node, &names)?;
+        let of_root = record.record.root;
+        let named = NodeRecord { name: record.record.node.clone(), root: of_root, ..NodeRecord::default() };
+        let keys = self.check_requests(requests, &named, &names)?;
         // 3. The token again: unused and in time, or used for these very keys?
         let now = self.clock.now();
         if !record.record.serial.is_empty() {
@@ -105,7 +115,7 @@ impl Authority {
             if self.ledger.revocation(&used_for.issuer_key_id, &used_for.serial).await?.is_some() {
                 return Err(revocation::revoked(&used_for.serial).into());
             }
-            return Ok(self.issued(used_for));
+            return Ok(self.issued(used_for)?);
         }
         check_in_time(&record.record, now)?;
         // 4. The certificates, signed in memory.
@@ -113,6 +123,7 @@ impl Authority {
         let former = former_node.as_ref().map(|node| &node.record);
         if let Some(former) = former {
             revocation::check_commissioned(former)?;
+            tokens::check_kind(former, of_root)?;
         }
         let node = NodeRecord {
             name: record.record.node.clone(),
@@ -123,19 +134,20 @@ impl Authority {
             current: former.map(|node| node.current.clone()).unwrap_or_default(),
             decommissioned_at: 0,
             look_at: former.map_or(0, |node| node.look_at),
+            root: of_root,
         };
         let certificate = self.sign(&node, &keys, now)?;
         // 5. One durable commit, then the answer.
         let event = Event::new(EventKind::NodeEnrolled)
             .about(&certificate.serial, &node.name)
-            .by(&self.profile.spiffe_id(&node.name))
+            .by(&self.profile.spiffe_id(&node.name, node.root))
             .until(from_unix_seconds(certificate.not_after))
             .argument("token", &record.record.id);
         let former_node = former_node.as_ref();
         self.ledger
             .enroll(&record, node, Issuance { certificate: &certificate, former_node, event, now })
             .await?;
-        Ok(self.issued(certificate))
+        Ok(self.issued(certificate)?)
     }
 
     async fn try_renew(&self, caller: &Caller, requests: CertificateRequests<'_>) -> Result<Issued, Attempt> {
@@ -150,58 +162,78 @@ impl Authority {
         if !caller.is_newest()
             && let Some(successor) = self.ledger.successor(node, &caller.serial).await?
         {
-            let keys = self.check_requests(requests, &node.name, &names)?;
+            let keys = self.check_requests(requests, node, &names)?;
             if successor.keys_digest == keys.digest {
-                return Ok(self.issued(successor));
+                return Ok(self.issued(successor)?);
             }
         }
         self.check_renewable(caller, now)?;
         // 3. The requests: well formed, keys acceptable, possession proved?
-        let keys = self.check_requests(requests, &node.name, &names)?;
+        let keys = self.check_requests(requests, node, &names)?;
         // 4. The certificates, signed in memory.
         let certificate = self.sign(node, &keys, now)?;
         // 5. One durable commit, then the answer.
         let event = Event::new(EventKind::CertificateRenewed)
             .about(&certificate.serial, &node.name)
-            .by(&self.profile.spiffe_id(&node.name))
+            .by(&self.profile.spiffe_id(&node.name, node.root))
             .until(from_unix_seconds(certificate.not_after))
             .argument("former", &caller.serial);
         let former_node = Some(&caller.node);
         self.ledger
             .renew(node.clone(), Issuance { certificate: &certificate, former_node, event, now })
             .await?;
-        Ok(self.issued(certificate))
+        Ok(self.issued(certificate)?)
     }
 
     fn check_requests(
         &self,
         requests: CertificateRequests<'_>,
-        node: &str,
+        node: &NodeRecord,
         names: &[String],
     ) -> Result<CheckedKeys> {
-        let licensor = csr::check("licensor_csr", requests.licensor, &[self.profile.spiffe_id(node)])?;
+        let spiffe_id = self.profile.spiffe_id(&node.name, node.root);
+        let licensor = csr::check("licensor_csr", requests.licensor, &[spiffe_id])?;
         let server = match requests.server {
             [] => None,
-            der => Some(csr::check("server_csr", der, names)?),
+            der if !node.root => Some(csr::check("server_csr", der, names)?),
+            _ => return Err(not_for("server_csr", &node.name, "a root")),
+        };
+        let authority = match requests.authority {
+            [] if !node.root => None,
+            der if node.root => Some(csr::check("authority_csr", der, &[])?),
+            _ => return Err(not_for("authority_csr", &node.name, "a licensing server")),
         };
         let mut digests = licensor.digest.to_vec();
-        digests.extend(server.iter().flat_map(|server| server.digest));
-        Ok(CheckedKeys { licensor, server, digest: sha256(&digests) })
+        digests.extend(server.iter().chain(&authority).flat_map(|key| key.digest));
+        Ok(CheckedKeys { licensor, server, authority, digest: sha256(&digests) })
     }
 
     fn sign(&self, node: &NodeRecord, keys: &CheckedKeys, now: SystemTime) -> Result<CertificateRecord> {
         let failed = |error| Error::internal("signing", error);
-        let issuer = self.issuer_facts();
+        // Another authority may have taken over since the call began.
+        let generation = self.active()?;
+        let issuer = generation.issuer_facts();
         let holder = Holder { node: &node.name, owner: &node.owner };
-        let params = self.profile.licensor(holder, issuer, now)?;
-        let licensor = params.signed_by(&keys.licensor.key, &self.issuer).map_err(failed)?;
+        let params = match node.root {
+            false => self.profile.licensor(holder, issuer, now)?,
+            true => self.profile.root_identity(holder, issuer, now)?,
+        };
+        let licensor = params.signed_by(&keys.licensor.key, &generation.issuer).map_err(failed)?;
         let server = match &keys.server {
             None => Vec::new(),
             Some(server) => {
                 let addresses: Vec<IpAddr> =
                     node.ip_addresses.iter().filter_map(|ip| ip.parse().ok()).collect();
                 let params = self.profile.server(&node.name, &node.dns_names, &addresses, issuer, now)?;
-                params.signed_by(&server.key, &self.issuer).map_err(failed)?.der().to_vec()
+                params.signed_by(&server.key, &generation.issuer).map_err(failed)?.der().to_vec()
+            }
+        };
+        let authority = match &keys.authority {
+            None => Vec::new(),
+            Some(authority) => {
+                let key_id = files::key_id(authority.key.der_bytes());
+                let params = self.profile.authority(&node.owner, &key_id, issuer, now)?;
+                params.signed_by(&authority.key, &generation.issuer).map_err(failed)?.der().to_vec()
             }
         };
         let serial = params.serial_number.as_ref().map(|serial| verifier::certificate::hex(serial.as_ref()));
@@ -213,9 +245,10 @@ impl Authority {
             not_before: params.not_before.unix_timestamp(),
             not_after: params.not_after.unix_timestamp(),
             issued_at: unix_seconds(now),
-            issuer_key_id: self.facts.key_id.clone(),
+            issuer_key_id: generation.key_id().to_owned(),
             keys_digest: keys.digest.to_vec(),
             former: node.current.serial.clone(),
+            authority,
         })
     }
 
@@ -236,9 +269,12 @@ impl Authority {
         Ok(self.ledger.change_token(token, &misused, event).await?)
     }
 
-    fn issued(&self, certificate: CertificateRecord) -> Issued {
+    fn issued(&self, certificate: CertificateRecord) -> Result<Issued> {
         let renewal_window = self.renewal_window(certificate.issued_at, certificate.not_after);
-        Issued { certificate, renewal_window }
+        let issuer = self.generations().of_key(&certificate.issuer_key_id).cloned();
+        let issuer =
+            issuer.ok_or_else(|| Error::internal("ledger", "the issuer of a certificate is missing"))?;
+        Ok(Issued { certificate, renewal_window, issuer })
     }
 }
 
@@ -263,6 +299,11 @@ impl From<StoreError> for Attempt {
             other => Self::Failed(other.into()),
         }
     }
+}
+
+fn not_for(field: &str, name: &str, what: &str) -> Error {
+    let message = format!("{field}: {name} is {what}, which has no such certificate: leave it out");
+    Error::new(Reason::InvalidArgument, message).with("field", field)
 }
 
 fn check_in_time(token: &TokenRecord, now: SystemTime) -> Result<()> {

@@ -1,43 +1,50 @@
-//! The certificate authority: the only holder of its key, and the rules by which it issues.
+//! The certificate authority: the only holder of its keys, and the rules by which it issues.
 
-mod anchor;
 mod caller;
 mod csr;
+mod files;
+mod generation;
 mod issue;
 mod own_server;
 mod revocation;
+mod rotation;
 #[cfg(test)]
 mod tests;
 mod token;
+mod tokens;
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
+use arc_swap::ArcSwap;
 use licensor::{
     clock::{SharedClock, from_unix_seconds, rfc3339},
     error::{Error, Reason, Result},
     event::{Event, EventKind},
     expiry::Validity,
-    key::{PrivateKey, sha256},
-    store::StoreError,
+    key::PrivateKey,
 };
-use rcgen::Issuer;
-use tokio::sync::{Semaphore, SemaphorePermit};
-use verifier::Certificate;
+use rcgen::PublicKeyData;
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit, watch};
+use verifier::{Certificate, certificate::hex};
 
 use crate::{
     config::Config,
-    ledger::{Ledger, TokenRecord},
-    profile::{IssuerFacts, NotEncodable, Places, Profile},
+    ledger::{AuthoritiesRecord, Change, GenerationRecord, Ledger, Standing, UpstreamKind, UpstreamRecord},
+    profile::{NotEncodable, Profile},
 };
 
-pub(crate) use anchor::{AuthorityFiles, InitError, read_passphrase};
 pub(crate) use caller::Caller;
+pub(crate) use files::{AuthorityFiles, InitError, KEY, read_passphrase};
+pub(crate) use generation::{Generation, Generations};
 pub(crate) use issue::{CertificateRequests, Issued};
 pub(crate) use own_server::OwnServer;
-use revocation::Publication;
+use revocation::Publications;
+pub(crate) use rotation::{Certified, files_error};
+pub(crate) use tokens::TokenOrder;
 
 /// How often a change is tried again when another came first.
 const ATTEMPTS: usize = 32;
@@ -47,87 +54,98 @@ const ATTEMPTS: usize = 32;
 pub(crate) struct Authority {
     clock: SharedClock,
     ledger: Arc<Ledger>,
+    config: Config,
     profile: Profile,
-    places: Places,
-    issuer: Issuer<'static, PrivateKey>,
-    /// Its certificate (DER).
-    certificate: Vec<u8>,
-    facts: Certificate,
-    validity: Validity,
-    renew_after_expiry: Duration,
-    renewal_at: f64,
-    /// How long a revocation list is valid.
-    list_validity: Duration,
-    publication: Publication,
+    files: AuthorityFiles,
+    generations: ArcSwap<Generations>,
+    /// Tells that `generations` were exchanged.
+    changed: watch::Sender<()>,
+    /// Held while the generations are changed.
+    turn: Mutex<()>,
+    publications: Publications,
     /// Those who sign at the same time.
     signing: Semaphore,
 }
 
-/// What a new token is for.
+/// A change of the authorities, and keys that it brings.
 #[derive(Debug)]
-pub(crate) struct TokenOrder {
-    pub(crate) node: String,
-    pub(crate) owner: String,
-    pub(crate) dns_names: Vec<String>,
-    pub(crate) ip_addresses: Vec<String>,
-    pub(crate) ttl: Duration,
-    /// Who asked for it.
-    pub(crate) by: String,
+struct Renovation {
+    record: AuthoritiesRecord,
+    /// Key identifier and key.
+    key: Option<(String, Arc<PrivateKey>)>,
+    events: Vec<Event>,
 }
 
 impl Authority {
-    /// The authority whose key and certificate are in `files`.
+    /// The authority that is recorded; that of the trust anchor in the data directory if none is. `begun` is how the first
+    /// certificate is to be had if there is not even an anchor.
     ///
     /// # Errors
-    /// [`InitError`] if they do not belong together.
-    pub(crate) fn open(
+    /// [`InitError`] if there is nothing, or if what is there does not belong together.
+    pub(crate) async fn open(
         config: &Config,
-        files: AuthorityFiles,
         clock: SharedClock,
         ledger: Arc<Ledger>,
+        begun: Option<UpstreamKind>,
     ) -> Result<Self, InitError> {
-        let AuthorityFiles { key, certificate } = files;
-        let facts = Certificate::parse(&certificate).map_err(|_| InitError::NotACertificate)?;
-        let issuer = Issuer::from_ca_cert_der(&certificate.as_slice().into(), key)
-            .map_err(|_| InitError::NotACertificate)?;
-        if rcgen::PublicKeyData::subject_public_key_info(issuer.key()) != facts.public_key_info {
-            return Err(InitError::KeyDoesNotMatch);
-        }
+        let files = AuthorityFiles::new(config)?;
         let profile = profile(config);
-        Ok(Self {
+        let recorded = ledger.authorities().await?;
+        let recorded = match recorded {
+            Some(recorded) => recorded,
+            None => {
+                let (record, validity, events) = match begun {
+                    Some(kind) => requested(&files.first_key()?, kind),
+                    None => anchored(&files.load_anchor()?)?,
+                };
+                let known = ledger.knows_authority(&record.watched).await?;
+                let events = if known { Vec::new() } else { events };
+                ledger.change_authorities(None, Change { record, validity, events }).await?
+            }
+        };
+        let mut keys = HashMap::new();
+        for generation in &recorded.record.generations {
+            let key = files.load(&generation.key_file)?;
+            keys.insert(generation.key_id.clone(), Arc::new(key));
+        }
+        let generations = Generations::new(recorded, keys, &profile)?;
+        let authority = Self {
             clock,
             ledger,
-            places: profile.places(&facts.key_id),
             profile,
-            issuer,
-            validity: Validity::of(&facts),
-            certificate,
-            facts,
-            renew_after_expiry: config.certificate.renew_after_expiry.0,
-            renewal_at: config.renewal.at,
-            list_validity: config.revocation.list_validity.0,
-            publication: Publication::default(),
+            files,
+            generations: ArcSwap::from_pointee(generations),
+            changed: watch::Sender::default(),
+            turn: Mutex::default(),
+            publications: Publications::default(),
             signing: Semaphore::new(config.limits.signing),
+            config: config.clone(),
+        };
+        authority.export();
+        Ok(authority)
+    }
+
+    /// All generations as they are.
+    pub(crate) fn generations(&self) -> Arc<Generations> {
+        self.generations.load_full()
+    }
+
+    /// Word of every change of them.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// The generation that issues.
+    ///
+    /// # Errors
+    /// `NOT_ENROLLED` before the first certificate.
+    pub(crate) fn active(&self) -> Result<Arc<Generation>> {
+        self.generations.load().active().cloned().ok_or_else(|| {
+            Error::new(
+                Reason::NotEnrolled,
+                "this root has no certificate yet: fetch it from its upstream (`root-service authority upstream grpc --token-file …`), or carry files (`root-service authority export-request`)",
+            )
         })
-    }
-
-    /// The trust anchor (DER).
-    pub(crate) fn trust_anchor(&self) -> &[u8] {
-        &self.certificate
-    }
-
-    /// Issuers below the trust anchor (DER), the direct issuer first.
-    pub(crate) fn issuers(&self) -> &[Vec<u8>] {
-        &[]
-    }
-
-    /// What the authority's certificate says.
-    pub(crate) fn facts(&self) -> &Certificate {
-        &self.facts
-    }
-
-    pub(crate) fn validity(&self) -> Validity {
-        self.validity
     }
 
     pub(crate) fn trust_domain(&self) -> &str {
@@ -142,17 +160,42 @@ impl Authority {
         &self.ledger
     }
 
-    /// Signs what begins with words that no certificate begins with, a checkpoint or the end of a backup: ECDSA with
-    /// SHA-256, DER.
-    pub(crate) fn sign_statement(&self, message: &[u8]) -> Result<Vec<u8>> {
-        rcgen::SigningKey::sign(self.issuer.key(), message)
-            .map_err(|error| Error::internal("signature", error))
+    pub(crate) fn files(&self) -> &AuthorityFiles {
+        &self.files
     }
 
-    /// The authority's key as PEM, encrypted.
-    pub(crate) fn encrypted_key(&self, passphrase: &[u8]) -> Result<String> {
-        let pem = self.issuer.key().to_pem(Some(passphrase));
-        pem.map(|pem| pem.to_string()).map_err(|error| Error::internal("key", error))
+    pub(crate) fn clock(&self) -> &SharedClock {
+        &self.clock
+    }
+
+    /// Name of the audit log in this trust domain: the identifier of the first key.
+    pub(crate) fn log_name(&self) -> String {
+        self.generations.load().record().log.clone()
+    }
+
+    /// Signs what begins with words that no certificate begins with, a checkpoint or the end of a backup: ECDSA with
+    /// SHA-256, DER.
+    pub(crate) fn sign_statement(&self, by: &Generation, message: &[u8]) -> Result<Vec<u8>> {
+        rcgen::SigningKey::sign(by.issuer.key(), message).map_err(|error| Error::internal("signature", error))
+    }
+
+    /// Every key that a record names, with the name of its file.
+    pub(crate) fn keys(&self) -> Result<Vec<(String, Arc<PrivateKey>)>> {
+        let generations = self.generations.load();
+        let record = generations.record();
+        let named = record.generations.iter();
+        let named =
+            named.filter_map(|record| Some((record.key_file.clone(), generations.keys.get(&record.key_id)?)));
+        let mut keys: Vec<_> = named.map(|(name, key)| (name, Arc::clone(key))).collect();
+        let upstream = &record.upstream;
+        let pending = upstream.pending.as_ref().map(|pending| pending.identity_key.as_str());
+        for name in [upstream.identity_key.as_str(), pending.unwrap_or_default()] {
+            if !name.is_empty() && keys.iter().all(|(known, _)| known != name) {
+                let key = self.files.load(name).map_err(|error| rotation::files_error(&error))?;
+                keys.push((name.to_owned(), Arc::new(key)));
+            }
+        }
+        Ok(keys)
     }
 
     pub(crate) fn now(&self) -> SystemTime {
@@ -160,95 +203,64 @@ impl Authority {
     }
 
     /// That the authority can issue now, or why it cannot.
-    pub(crate) fn check_enabled(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// `NOT_ENROLLED`, `AUTHORITY_EXPIRED` or `CERTIFICATE_NOT_YET_VALID`.
+    pub(crate) fn check_enabled(&self) -> Result<Arc<Generation>> {
         let now = self.clock.now();
-        if now >= self.validity.not_after {
+        let active = self.active()?;
+        let Validity { not_before, not_after, .. } = active.validity;
+        if now >= not_after {
             return Err(Error::new(
                 Reason::AuthorityExpired,
                 format!(
-                    "the certificate of this root expired on {}: it issues nothing until it is renewed",
-                    rfc3339(self.validity.not_after)
+                    "the certificate of this root expired on {}: it issues nothing until it is renewed (`root-service authority renew`)",
+                    rfc3339(not_after)
                 ),
             )
-            .with("not_after", rfc3339(self.validity.not_after)));
+            .with("not_after", rfc3339(not_after)));
         }
-        if now < self.validity.not_before {
+        if now < not_before {
             return Err(Error::new(
                 Reason::CertificateNotYetValid,
                 format!(
                     "the certificate of this root is valid from {} on, and its clock says {}: set the clock",
-                    rfc3339(self.validity.not_before),
+                    rfc3339(not_before),
                     rfc3339(now)
                 ),
             ));
         }
-        Ok(())
+        Ok(active)
     }
 
-    /// Makes an enrolment token; returns its text, which is kept nowhere.
-    pub(crate) async fn create_token(&self, order: TokenOrder) -> Result<(String, TokenRecord)> {
-        let order = order.checked()?;
-        if let Some(node) = self.ledger.node(&order.node).await? {
-            revocation::check_commissioned(&node.record)?;
-        }
-        let new = token::create(&self.profile.renewal_address, sha256(&self.certificate))?;
-        let now = self.clock.now();
-        let expires_at = now
-            .checked_add(order.ttl)
-            .ok_or_else(|| Error::new(Reason::InvalidArgument, "ttl is too long"))?;
-        let record = TokenRecord {
-            id: verifier::certificate::hex(&new.token.id),
-            secret_hash: new.secret_hash.to_vec(),
-            node: order.node,
-            owner: order.owner,
-            dns_names: order.dns_names,
-            ip_addresses: order.ip_addresses,
-            created_at: licensor::clock::unix_seconds(now),
-            expires_at: licensor::clock::unix_seconds(expires_at),
-            serial: String::new(),
-            revoked: false,
-            misused: false,
-        };
-        let event = Event::new(EventKind::TokenCreated)
-            .about("", &record.node)
-            .by(&order.by)
-            .argument("token", &record.id);
-        self.ledger.add_token(&record, event).await?;
-        Ok((new.token.encode_text(), record))
+    /// Changes the authorities as one commit with its events, then uses them so.
+    async fn renovate(&self, former: &Generations, change: Renovation) -> Result<Arc<Generations>> {
+        let Renovation { mut record, key, events } = change;
+        let active = record.generations.iter().find(|generation| generation.standing() == Standing::Active);
+        let facts = active.and_then(|active| Certificate::parse(&active.certificate).ok());
+        record.watched = facts.as_ref().map(|facts| facts.serial.clone()).unwrap_or_default();
+        let validity = facts.as_ref().map(Validity::of);
+        let mut keys = former.keys.clone();
+        keys.extend(key);
+        // What cannot be used is not kept.
+        let failed = |error: InitError| Error::internal("authorities", error);
+        Generations::new(former.record.with(record.clone()), keys.clone(), &self.profile).map_err(failed)?;
+        let change = Change { record, validity, events };
+        let record = self.ledger.change_authorities(Some(&former.record), change).await?;
+        let generations = Arc::new(Generations::new(record, keys, &self.profile).map_err(failed)?);
+        self.generations.store(Arc::clone(&generations));
+        self.export();
+        self.changed.send_replace(());
+        Ok(generations)
     }
 
-    /// Makes an unused token useless.
-    pub(crate) async fn revoke_token(&self, id: &str, by: &str) -> Result<TokenRecord> {
-        let unknown = || {
-            let message = format!("there is no token {id}: see `root-service token list`");
-            Error::new(Reason::TokenUnknown, message).with("id", id)
-        };
-        for _ in 0..ATTEMPTS {
-            let token = self.ledger.token(id).await?.ok_or_else(unknown)?;
-            if !token.record.serial.is_empty() {
-                return Err(Error::new(
-                    Reason::TokenAlreadyUsed,
-                    format!(
-                        "token {id} has been used for certificate {}: nothing is left to revoke",
-                        token.record.serial
-                    ),
-                )
-                .with("serial", &token.record.serial));
-            }
-            if token.record.revoked {
-                return Ok(token.record);
-            }
-            let revoked = TokenRecord { revoked: true, ..token.record.clone() };
-            let event = Event::new(EventKind::TokenRevoked)
-                .about("", &revoked.node)
-                .by(by)
-                .argument("token", &revoked.id);
-            match self.ledger.change_token(&token, &revoked, event).await {
-                Err(StoreError::Conflict { .. }) => {}
-                result => return Ok(result.map(|()| revoked)?),
-            }
+    /// Writes the copies of certificates. The ledger is what counts: what cannot be written is written at the next start.
+    fn export(&self) {
+        let generations = self.generations.load();
+        let Some(active) = generations.active() else { return };
+        if let Err(error) = self.files.export(&generations.trust_anchors(self.clock.now()), active.chain()) {
+            tracing::warn!(%error, "the certificates in the data directory could not be written");
         }
-        Err(StoreError::Conflict { key: Vec::new() }.into())
     }
 
     /// A place among those that sign at the same time.
@@ -264,16 +276,15 @@ impl Authority {
         })
     }
 
-    fn issuer_facts(&self) -> IssuerFacts<'_> {
-        IssuerFacts { places: &self.places, not_after: self.validity.not_after }
-    }
-
     /// The span in which the holder of a certificate should renew: a fifteenth of its lifetime around the configured
     /// share of it.
     pub(crate) fn renewal_window(&self, issued_at: i64, not_after: i64) -> (SystemTime, SystemTime) {
         let lifetime = Duration::from_secs(u64::try_from(not_after - issued_at).unwrap_or_default());
         let at = |share: f64| from_unix_seconds(issued_at) + lifetime.mul_f64(share);
-        (at((self.renewal_at - 1.0 / 30.0).max(0.0)), at((self.renewal_at + 1.0 / 30.0).min(0.98)))
+        (
+            at((self.config.renewal.at - 1.0 / 30.0).max(0.0)),
+            at((self.config.renewal.at + 1.0 / 30.0).min(0.98)),
+        )
     }
 }
 
@@ -283,6 +294,7 @@ pub(crate) fn profile(config: &Config) -> Profile {
         renewal_address: config.public_address(),
         ops_url: config.ops_url(),
         validity: config.certificate.validity.0,
+        root_validity: config.authority.root_validity.0,
     }
 }
 
@@ -292,62 +304,42 @@ impl From<NotEncodable> for Error {
     }
 }
 
-impl TokenOrder {
-    fn checked(mut self) -> Result<Self> {
-        let refused = |problem: String| Err(Error::new(Reason::InvalidArgument, problem));
-        if !is_node_name(&self.node) {
-            return refused(format!(
-                "`{}` is no name for a node: 1 to 63 letters, digits, '-', '.' and '_', with a letter or digit at both ends",
-                self.node
-            ));
-        }
-        let owner = self.owner.trim();
-        if owner.is_empty() || owner.chars().count() > 64 || owner.chars().any(char::is_control) {
-            return refused("owner must have 1 to 64 characters, none of them a control character".into());
-        }
-        self.owner = owner.to_owned();
-        if self.ttl.is_zero() || self.ttl > Duration::from_secs(366 * 86_400) {
-            return refused("ttl must be longer than nothing and at most a year".into());
-        }
-        if self.dns_names.is_empty() && self.ip_addresses.is_empty() {
-            self.dns_names.push(self.node.to_lowercase());
-        }
-        if self.dns_names.len() + self.ip_addresses.len() > 32 {
-            return refused("at most 32 DNS names and IP addresses can be approved".into());
-        }
-        if let Some(name) = self.dns_names.iter().find(|name| !is_dns_name(name)) {
-            return refused(format!("`{name}` is no DNS name: name the node's own host with --dns or --ip"));
-        }
-        let octets: usize = self.dns_names.iter().map(String::len).sum();
-        if octets > 2048 {
-            return refused("the DNS names have more than 2048 characters together".into());
-        }
-        for address in &mut self.ip_addresses {
-            match address.parse::<std::net::IpAddr>() {
-                Ok(parsed) => *address = parsed.to_string(),
-                Err(_) => return refused(format!("`{address}` is no IP address")),
-            }
-        }
-        Ok(self)
-    }
+/// What is recorded of a trust anchor (DER) that was just made.
+fn anchored(anchor: &[u8]) -> Result<(AuthoritiesRecord, Option<Validity>, Vec<Event>), InitError> {
+    let facts = Certificate::parse(anchor).map_err(|_| InitError::NotACertificate)?;
+    let generation = GenerationRecord {
+        key_id: facts.key_id.clone(),
+        key_file: KEY.to_owned(),
+        certificate: anchor.to_vec(),
+        anchors: vec![anchor.to_vec()],
+        ..GenerationRecord::default()
+    };
+    let validity = Validity::of(&facts);
+    let created = Event::new(EventKind::AuthorityCreated)
+        .about(&facts.serial, "")
+        .argument("holder", &facts.common_name)
+        .until(validity.not_after);
+    let record = AuthoritiesRecord {
+        generations: vec![generation.with(Standing::Active)],
+        upstream: UpstreamRecord::default(),
+        log: facts.key_id,
+        watched: facts.serial,
+    };
+    Ok((record, Some(validity), vec![created]))
 }
 
-fn is_node_name(name: &str) -> bool {
-    let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-    name.len() <= 63
-        && ends(name.chars().next())
-        && ends(name.chars().next_back())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
-}
-
-/// RFC 1123 §2.1; a wildcard is no host.
-fn is_dns_name(name: &str) -> bool {
-    name.len() <= 253
-        && name.parse::<std::net::IpAddr>().is_err()
-        && name.split('.').all(|label| {
-            (1..=63).contains(&label.len())
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-                && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
-        })
+/// What is recorded of a key that has no certificate yet.
+fn requested(key: &PrivateKey, kind: UpstreamKind) -> (AuthoritiesRecord, Option<Validity>, Vec<Event>) {
+    let key_id = hex(&files::key_id(key.der_bytes()));
+    let generation =
+        GenerationRecord { key_id: key_id.clone(), key_file: KEY.to_owned(), ..GenerationRecord::default() };
+    let mut upstream = UpstreamRecord::default();
+    upstream.set_kind(kind);
+    let record = AuthoritiesRecord {
+        generations: vec![generation.with(Standing::Requested)],
+        upstream,
+        log: key_id,
+        watched: String::new(),
+    };
+    (record, None, Vec::new())
 }

@@ -10,11 +10,11 @@ use std::{
 use licensor::{
     error::{Error, Result},
     key::{KeyAlgorithm, PrivateKey},
-    tls::{Swappable, certified_key},
+    tls::{Swappable, certified_key, unenrolled},
 };
 use rustls::sign::CertifiedKey;
 
-use super::Authority;
+use super::{Authority, Generation};
 
 /// Names by which this machine knows itself; nobody else can be reached by them.
 const LOOPBACK: [&str; 2] = ["127.0.0.1", "::1"];
@@ -24,15 +24,28 @@ const LOOPBACK: [&str; 2] = ["127.0.0.1", "::1"];
 pub(crate) struct OwnServer {
     host: String,
     current: Arc<Swappable>,
-    /// From when to when it is served.
-    served: Mutex<Range<SystemTime>>,
+    served: Mutex<Served>,
+}
+
+/// What is served.
+#[derive(Debug, Default)]
+struct Served {
+    /// The chain above it (DER).
+    chain: Vec<Vec<u8>>,
+    /// From when to when; empty while there is nothing to serve.
+    span: Option<Range<SystemTime>>,
 }
 
 impl OwnServer {
-    /// Issues the first certificate, for `host`.
+    /// Issues the first certificate, for `host`. As long as the root has no certificate or an expired one, there is one that
+    /// nobody trusts, and whoever looks at it is told what to do.
     pub(crate) fn issue(authority: &Authority, host: &str) -> Result<Self> {
-        let (key, served) = issue(authority, host)?;
-        Ok(Self { host: host.to_owned(), current: Arc::new(Swappable::new(key)), served: Mutex::new(served) })
+        let failed = |error| Error::internal("own server certificate", error);
+        let key = unenrolled().map_err(failed)?;
+        let current = Arc::new(Swappable::new(key));
+        let server = Self { host: host.to_owned(), current, served: Mutex::default() };
+        server.refresh(authority)?;
+        Ok(server)
     }
 
     /// What the TLS port serves.
@@ -40,21 +53,36 @@ impl OwnServer {
         Arc::clone(&self.current)
     }
 
-    /// Replaces the certificate if two thirds of its life are over, or if the clock was set back to before it was issued;
-    /// open connections stay.
+    /// Replaces the certificate if two thirds of its life are over, if the clock was set back to before it was issued, or
+    /// if the authority has another certificate; open connections stay.
     pub(crate) fn refresh(&self, authority: &Authority) -> Result<()> {
         let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
-        if served.contains(&authority.clock.now()) || authority.check_enabled().is_err() {
+        let now = authority.clock.now();
+        let Ok(issuer) = authority.active() else { return Ok(()) };
+        let mut chain = issuer.issuers.clone();
+        // The anchors go along for nodes that know one only by its fingerprint yet.
+        chain.extend(authority.generations().trust_anchors(now));
+        let in_time = served.span.as_ref().is_some_and(|span| span.contains(&now));
+        if in_time && served.chain == chain {
             return Ok(());
         }
-        let (key, next) = issue(authority, &self.host)?;
+        // An expired authority has none to give but one that has expired; a connection then says why.
+        if served.span.is_some() && authority.check_enabled().is_err() {
+            return Ok(());
+        }
+        let (key, span) = issue(authority, &issuer, &self.host, &chain)?;
         self.current.store(key);
-        *served = next;
+        *served = Served { chain, span: Some(span) };
         Ok(())
     }
 }
 
-fn issue(authority: &Authority, host: &str) -> Result<(Arc<CertifiedKey>, Range<SystemTime>)> {
+fn issue(
+    authority: &Authority,
+    issuer: &Generation,
+    host: &str,
+    chain: &[Vec<u8>],
+) -> Result<(Arc<CertifiedKey>, Range<SystemTime>)> {
     let failed = |error: &dyn std::fmt::Display| Error::internal("own server certificate", error);
     let now = authority.clock.now();
     let key = PrivateKey::generate(KeyAlgorithm::P256).map_err(|error| failed(&error))?;
@@ -68,13 +96,9 @@ fn issue(authority: &Authority, host: &str) -> Result<(Arc<CertifiedKey>, Range<
     }
     // A CN has 64 characters at most (RFC 5280, ub-common-name); what counts is subjectAltName.
     let common_name = if host.len() <= 64 { host } else { "root" };
-    let params =
-        authority.profile.server(common_name, &dns_names, &addresses, authority.issuer_facts(), now)?;
-    let certificate = params.signed_by(&key, &authority.issuer).map_err(|error| failed(&error))?;
-    let mut chain = vec![certificate.der().to_vec()];
-    chain.extend(authority.issuers().iter().cloned());
-    // The anchor goes along for nodes that know it only by its fingerprint yet.
-    chain.push(authority.trust_anchor().to_vec());
+    let params = authority.profile.server(common_name, &dns_names, &addresses, issuer.issuer_facts(), now)?;
+    let certificate = params.signed_by(&key, &issuer.issuer).map_err(|error| failed(&error))?;
+    let chain = [&[certificate.der().to_vec()], chain].concat();
     let not_after = SystemTime::from(params.not_after);
     let lifetime = not_after.duration_since(now).unwrap_or_default();
     let key = certified_key(&chain, &key).map_err(|error| failed(&error))?;

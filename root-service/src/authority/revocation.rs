@@ -1,6 +1,7 @@
 //! Revocation, decommissioning, and the revocation list (RFC 5280 §5) that tells the world of it.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -19,9 +20,9 @@ use rcgen::{RevocationReason, RevokedCertParams, SerialNumber};
 use tokio::sync::Mutex;
 use verifier::{Certificate, certificate::octets, revocation::reason_name};
 
-use super::{ATTEMPTS, Authority};
+use super::{ATTEMPTS, Authority, Generation};
 use crate::{
-    ledger::{CertificateRecord, NodeRecord, RevocationListRecord, RevocationRecord, Versioned},
+    ledger::{CertificateRecord, NodeRecord, RevocationListRecord, RevocationRecord, Standing, Versioned},
     profile::whole_second,
 };
 
@@ -36,14 +37,34 @@ pub(crate) struct PublishedList {
     covers: u64,
 }
 
+/// The lists of all generations of the authority, by subject key identifier.
+#[derive(Debug, Default)]
+pub(super) struct Publications(RwLock<HashMap<String, Arc<Publication>>>);
+
 /// The list that is served, and what is not on it yet.
 #[derive(Debug, Default)]
-pub(crate) struct Publication {
+struct Publication {
     newest: RwLock<Option<Arc<PublishedList>>>,
     /// Changes since the start.
     changes: AtomicU64,
     /// Held by the one who makes a list: those who wait for it find theirs done.
     turn: Mutex<()>,
+}
+
+impl Publications {
+    fn of(&self, key_id: &str) -> Arc<Publication> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(key_id).cloned();
+        known.unwrap_or_else(|| {
+            let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(all.entry(key_id.to_owned()).or_default())
+        })
+    }
+}
+
+impl Publication {
+    fn newest(&self) -> Option<Arc<PublishedList>> {
+        self.newest.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// What was revoked, and the number of the list that has it, unless it could not be published.
@@ -63,11 +84,12 @@ impl Authority {
     ) -> Result<Revoked<CertificateRecord>> {
         check_reason(reason)?;
         for _ in 0..ATTEMPTS {
-            let Some(certificate) = self.ledger.certificate(serial).await? else {
+            let Some(certificate) = self.ledger.certificate_named(serial).await? else {
                 let message =
                     format!("there is no certificate {serial}: see `root-service certificates list`");
                 return Err(Error::new(Reason::CertificateUnknown, message).with("serial", serial));
             };
+            let serial = &certificate.serial;
             if let Some(former) = self.ledger.revocation(&certificate.issuer_key_id, serial).await? {
                 let at = rfc3339(from_unix_seconds(former.revoked_at));
                 let message =
@@ -84,7 +106,8 @@ impl Authority {
                 Err(StoreError::Conflict { .. }) => {}
                 result => {
                     result?;
-                    return Ok(Revoked { record: certificate, list_number: self.publish_change().await });
+                    let list_number = self.publish_change(&certificate.issuer_key_id).await;
+                    return Ok(Revoked { record: certificate, list_number });
                 }
             }
         }
@@ -102,8 +125,8 @@ impl Authority {
             let now = unix_seconds(self.clock.now());
             let mut events = Vec::new();
             let mut revocation = None;
+            let certificate = self.recorded(&node.record.current.serial).await?;
             if !node.record.current.revoked {
-                let certificate = self.recorded(&node.record.current.serial).await?;
                 let current = self.revocation_of(&certificate, RevocationReason::CessationOfOperation as u32);
                 events.push(revoked_event(&current, name, by));
                 revocation = Some(current);
@@ -117,67 +140,83 @@ impl Authority {
                     result?;
                     let record = self.ledger.node(name).await?.map(|node| node.record);
                     let record = record.ok_or_else(|| Error::internal("decommission", "the node is gone"))?;
-                    return Ok(Revoked { record, list_number: self.publish_change().await });
+                    let list_number = self.publish_change(&certificate.issuer_key_id).await;
+                    return Ok(Revoked { record, list_number });
                 }
             }
         }
         Err(StoreError::Conflict { key: Vec::new() }.into())
     }
 
-    /// The newest list.
-    pub(crate) fn revocation_list(&self) -> Option<Arc<PublishedList>> {
-        self.publication.newest.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The newest list of the authority with this subject key identifier; of this root's own if empty.
+    /// The newest list of the authority with this subject key identifier; of the one that issues if empty.
     ///
     /// # Errors
     /// `AUTHORITY_UNKNOWN`, or `STORE_UNAVAILABLE` as long as none could be published.
-    pub(crate) fn revocation_list_of(&self, key_id: &str) -> Result<Arc<PublishedList>> {
-        let key_id = key_id.replace(':', "").to_lowercase();
-        if !key_id.is_empty() && key_id != self.facts.key_id {
+    pub(crate) fn revocation_list(&self, key_id: &str) -> Result<Arc<PublishedList>> {
+        let mut key_id = key_id.replace(':', "").to_lowercase();
+        if key_id.is_empty() {
+            self.active()?.key_id().clone_into(&mut key_id);
+        } else if self.generations().of_key(&key_id).is_none() {
             let message = format!(
                 "this root has no authority {key_id}: see the authority key identifier of the certificate"
             );
             return Err(Error::new(Reason::AuthorityUnknown, message).with("key_id", key_id));
         }
-        self.revocation_list().ok_or_else(|| {
+        self.publications.of(&key_id).newest().ok_or_else(|| {
             let message = "there is no revocation list yet: see the log of this root";
             Error::new(Reason::StoreUnavailable, message).retry_after(Duration::from_secs(5))
         })
     }
 
-    /// Number of the newest list; 0 if there is none.
-    pub(crate) fn revocation_list_number(&self) -> u64 {
-        self.revocation_list().map_or(0, |list| list.number)
+    /// Number of the newest list of an authority; 0 if there is none.
+    pub(crate) fn revocation_list_number(&self, issuer: &Generation) -> u64 {
+        self.publications.of(issuer.key_id()).newest().map_or(0, |list| list.number)
     }
 
-    /// Publishes a list if the newest one lacks a change or has lived half its time.
-    pub(crate) async fn refresh_revocation_list(self: &Arc<Self>) -> Result<()> {
-        let changes = self.publication.changes.load(Ordering::Acquire);
-        let now = self.clock.now();
-        let fresh =
-            |list: &PublishedList| list.covers >= changes && now < list.renew_at() && list.this_update <= now;
-        if !self.revocation_list().is_some_and(|list| fresh(&list)) {
-            let _turn = self.publication.turn.lock().await;
-            self.publish_revocation_list().await?;
+    /// Publishes the list of every authority whose newest one lacks a change or has lived half its time.
+    pub(crate) async fn refresh_revocation_lists(self: &Arc<Self>) -> Result<()> {
+        for issuer in self.listed() {
+            let publication = self.publications.of(issuer.key_id());
+            let changes = publication.changes.load(Ordering::Acquire);
+            let now = self.clock.now();
+            let fresh = |list: &PublishedList| {
+                list.covers >= changes && now < list.renew_at() && list.this_update <= now
+            };
+            if !publication.newest().is_some_and(|list| fresh(&list)) {
+                let _turn = publication.turn.lock().await;
+                self.publish_revocation_list(&issuer, &publication).await?;
+            }
         }
         Ok(())
     }
 
-    /// When the newest list is to be replaced.
+    /// When the next list is to be replaced.
     pub(crate) fn next_revocation_list(&self) -> Option<SystemTime> {
-        self.revocation_list().map(|list| list.renew_at())
+        let newest =
+            self.listed().into_iter().filter_map(|issuer| self.publications.of(issuer.key_id()).newest());
+        newest.map(|list| list.renew_at()).min()
+    }
+
+    /// Those who keep a list: as long as something that they issued can be presented.
+    fn listed(&self) -> Vec<Arc<Generation>> {
+        let now = self.clock.now();
+        let generations = self.generations();
+        let listed = generations.certified().iter().filter(|generation| {
+            generation.standing == Standing::Active || now < generation.validity.not_after
+        });
+        listed.cloned().collect()
     }
 
     /// Publishes what was just revoked. Those who revoke at the same time share a list.
-    async fn publish_change(self: &Arc<Self>) -> Option<u64> {
-        let change = self.publication.changes.fetch_add(1, Ordering::AcqRel) + 1;
-        let _turn = self.publication.turn.lock().await;
-        if let Some(list) = self.revocation_list().filter(|list| list.covers >= change) {
+    async fn publish_change(self: &Arc<Self>, key_id: &str) -> Option<u64> {
+        let publication = self.publications.of(key_id);
+        let change = publication.changes.fetch_add(1, Ordering::AcqRel) + 1;
+        let _turn = publication.turn.lock().await;
+        if let Some(list) = publication.newest().filter(|list| list.covers >= change) {
             return Some(list.number);
         }
-        match self.publish_revocation_list().await {
+        let issuer = self.generations().of_key(key_id).cloned()?;
+        match self.publish_revocation_list(&issuer, &publication).await {
             Ok(number) => Some(number),
             Err(error) => {
                 tracing::error!(%error, "the revocation list could not be published; it is tried again");
@@ -186,20 +225,25 @@ impl Authority {
         }
     }
 
-    async fn publish_revocation_list(self: &Arc<Self>) -> Result<u64> {
-        let covers = self.publication.changes.load(Ordering::Acquire);
-        let key_id = self.facts.key_id.clone();
-        let former = self.ledger.revocation_list(&key_id).await?;
+    async fn publish_revocation_list(
+        self: &Arc<Self>,
+        issuer: &Arc<Generation>,
+        publication: &Publication,
+    ) -> Result<u64> {
+        let covers = publication.changes.load(Ordering::Acquire);
+        let key_id = issuer.key_id();
+        let former = self.ledger.revocation_list(key_id).await?;
         let this_update = self.clock.now();
         // The time, where that is larger: a root that was restored from a backup goes on with numbers that nobody has seen.
         let time = u64::try_from(unix_seconds(this_update)).unwrap_or_default();
         let number = former.as_ref().map_or(0, |former| former.record.number + 1).max(time);
-        let revocations = self.ledger.revocations(&key_id).await?;
-        let next_update = this_update.checked_add(self.list_validity).unwrap_or(this_update);
-        let authority = Arc::clone(self);
+        let revocations = self.ledger.revocations(key_id).await?;
+        let validity = self.config.revocation.list_validity.0;
+        let next_update = this_update.checked_add(validity).unwrap_or(this_update);
+        let (authority, signer) = (Arc::clone(self), Arc::clone(issuer));
         // Many entries take a while to sign.
         let signing = tokio::task::spawn_blocking(move || {
-            authority.sign_revocation_list(number, (this_update, next_update), &revocations)
+            authority.sign_revocation_list(&signer, number, (this_update, next_update), &revocations)
         });
         let der = signing.await.map_err(|error| Error::internal("revocation list", error))??;
         let record = RevocationListRecord {
@@ -208,21 +252,23 @@ impl Authority {
             next_update: unix_seconds(next_update),
             digest: sha256(&der).to_vec(),
         };
-        self.ledger.add_revocation_list(&key_id, former.as_ref(), &record).await?;
+        self.ledger.add_revocation_list(key_id, former.as_ref(), &record).await?;
         let list = PublishedList { der, number, this_update, next_update, covers };
-        *self.publication.newest.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(list));
+        *publication.newest.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(list));
         Ok(number)
     }
 
     /// A list of everything that can still be presented: what cannot even be renewed any more is left out.
     fn sign_revocation_list(
         &self,
+        issuer: &Generation,
         number: u64,
         dates: (SystemTime, SystemTime),
         revocations: &[RevocationRecord],
     ) -> Result<Vec<u8>> {
         let failed = |error: &dyn std::fmt::Display| Error::internal("revocation list", error);
-        let forgotten = dates.0.checked_sub(self.renew_after_expiry).map_or(0, unix_seconds);
+        let forgotten =
+            dates.0.checked_sub(self.config.certificate.renew_after_expiry.0).map_or(0, unix_seconds);
         let mut entries = Vec::with_capacity(revocations.len() * 2);
         for revocation in revocations.iter().filter(|revocation| revocation.not_after > forgotten) {
             let revocation_time = whole_second(from_unix_seconds(revocation.revoked_at))?;
@@ -237,13 +283,15 @@ impl Authority {
                 }
             }
         }
-        let key_id = octets(&self.facts.key_id).unwrap_or_default();
+        let key_id = octets(issuer.key_id()).unwrap_or_default();
         let params = self.profile.revocation_list(&key_id, number, dates, entries)?;
-        Ok(params.signed_by(&self.issuer).map_err(|error| failed(&error))?.der().to_vec())
+        Ok(params.signed_by(&issuer.issuer).map_err(|error| failed(&error))?.der().to_vec())
     }
 
     fn revocation_of(&self, certificate: &CertificateRecord, reason: u32) -> RevocationRecord {
-        let server = Certificate::parse(&certificate.server).ok();
+        let beside =
+            if certificate.authority.is_empty() { &certificate.server } else { &certificate.authority };
+        let server = Certificate::parse(beside).ok();
         RevocationRecord {
             serial: certificate.serial.clone(),
             server_serial: server.as_ref().map(|server| server.serial.clone()).unwrap_or_default(),

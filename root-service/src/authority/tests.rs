@@ -38,7 +38,7 @@ impl Bench {
         change(&mut config);
         let clock = ManualClock::at(from_unix_seconds(1_800_000_000));
         let shared: SharedClock = clock.clone();
-        let files = AuthorityFiles::create(&config, clock.now()).unwrap();
+        AuthorityFiles::new(&config).unwrap().create_anchor(&config, clock.now()).unwrap();
         let options = SledOptions {
             directory: folder.path().join("store"),
             cache_bytes: 1 << 24,
@@ -47,7 +47,7 @@ impl Bench {
         let store: SharedStore = Arc::new(SledStore::open(&options).unwrap());
         let events = EventLog::open(store.clone(), shared.clone(), Metrics::shared()).await.unwrap();
         let ledger = Ledger::new(store, Arc::new(events), config.expiry.clone());
-        let authority = Authority::open(&config, files, shared, Arc::new(ledger)).unwrap();
+        let authority = Authority::open(&config, shared, Arc::new(ledger), None).await.unwrap();
         Self { clock, authority: Arc::new(authority), _folder: folder }
     }
 
@@ -59,6 +59,7 @@ impl Bench {
             ip_addresses: Vec::new(),
             ttl: Duration::from_secs(3600),
             by: "test".into(),
+            root: false,
         };
         self.authority.create_token(order).await.unwrap().0
     }
@@ -77,11 +78,15 @@ impl Bench {
 
     /// The revocation list, as a stranger reads it.
     fn list(&self) -> verifier::RevocationList {
-        let published = self.authority.revocation_list().unwrap();
-        let issuers = [self.authority.trust_anchor().to_vec()];
+        let published = self.authority.revocation_list("").unwrap();
+        let issuers = [self.authority.active().unwrap().trust_anchor().to_vec()];
         let list = verifier::RevocationList::verify(&published.der, &issuers).unwrap();
         list.check_dates(licensor::clock::unix_seconds(self.clock.now()), 0).unwrap();
         list
+    }
+
+    fn list_der(&self, key_id: &str) -> Vec<u8> {
+        self.authority.revocation_list(key_id).unwrap().der.clone()
     }
 
     /// Moves the clock, and lets the warnings be raised.
@@ -103,7 +108,7 @@ fn request() -> Vec<u8> {
 }
 
 fn licensor_only(csr: &[u8]) -> CertificateRequests<'_> {
-    CertificateRequests { licensor: csr, server: &[] }
+    CertificateRequests { licensor: csr, server: &[], authority: &[] }
 }
 
 fn reason<T: std::fmt::Debug>(result: Result<T, Error>) -> Reason {
@@ -215,19 +220,14 @@ async fn a_renewal_leaves_the_next_look_alone_unless_its_warning_is_due_before()
     bench.advance(DAY).await;
     let ids: Vec<_> = bench.events("a").await.into_iter().map(|(id, _)| id).collect();
     assert_eq!(ids, [106, 100, 101, 101, 18], "{}", short.certificate.serial);
-    assert_eq!(bench.authority.ledger().next_due().await.unwrap(), None, "nothing comes after expiry");
+    let next = bench.authority.ledger().next_due().await.unwrap().unwrap();
+    assert!(next > bench.clock.now() + DAY * 1000, "nothing comes after expiry but the end of the authority");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_authority_warns_of_its_own_end_and_issues_nothing_after_it() {
     let bench =
         Bench::with(|config| config.authority.anchor_validity = licensor::config::Span(DAY * 400)).await;
-    let facts = bench.authority.facts().clone();
-    let created = Event::new(EventKind::AuthorityCreated).about(&facts.serial, "");
-    for _ in 0..2 {
-        let validity = bench.authority.validity();
-        bench.authority.ledger().watch_authority(&facts.serial, validity, created.clone()).await.unwrap();
-    }
     let first = bench.enroll("a").await;
     bench.advance(DAY * 371).await;
     bench.advance(DAY * 23).await;
@@ -235,6 +235,110 @@ async fn the_authority_warns_of_its_own_end_and_issues_nothing_after_it() {
     let own: Vec<_> = bench.events("").await.into_iter().map(|(id, _)| id).collect();
     assert_eq!(own, [109, 16, 17, 18]);
     assert_eq!(reason(bench.renew(&first, &request()).await), Reason::AuthorityExpired);
+    // It renews itself with the same key, and goes on.
+    let former = bench.authority.active().unwrap();
+    let renewed = bench.authority.renew_anchor("test").await.unwrap();
+    assert_eq!((renewed.key_id(), &renewed.facts.subject), (former.key_id(), &former.facts.subject));
+    assert_ne!(renewed.facts.serial, former.facts.serial);
+    bench.enroll("b").await;
+    let own = bench.events("").await;
+    assert_eq!(own, [(109, false), (16, false), (17, false), (18, false), (116, false)]);
+    bench.advance(DAY * 371).await;
+    assert_eq!(bench.events("").await.last(), Some(&(16, true)));
+}
+
+/// That a stranger with these anchors believes what was issued.
+fn believed(issued: &Issued, anchors: &[Vec<u8>], now: std::time::SystemTime) -> bool {
+    let (leaf, issuers) = (&issued.certificate.licensor, &issued.issuer.issuers);
+    verifier::verify_licensor_chain(leaf, issuers, anchors, licensor::clock::unix_seconds(now)).is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_goes_in_three_steps_and_nobody_is_left_behind() {
+    let bench = Bench::new().await;
+    let authority = &bench.authority;
+    let old = bench.enroll("a").await;
+    let now = bench.clock.now();
+    let first = authority.active().unwrap();
+    assert_eq!(reason(authority.activate_rotation("test").await), Reason::RotationNotPrepared);
+    assert_eq!(reason(authority.retire("test").await), Reason::RotationNotActive);
+    // Prepared: in the trust bundle, and the former one issues.
+    let next = authority.prepare_rotation("test").await.unwrap();
+    assert_eq!(next.standing(), Standing::Prepared);
+    assert_eq!(reason(authority.prepare_rotation("test").await), Reason::RotationUnderWay);
+    let bundle = authority.generations().trust_anchors(now);
+    assert_eq!(bundle, [first.certificate.clone(), next.certificate.clone()]);
+    let between = bench.enroll("b").await;
+    assert_eq!(between.certificate.issuer_key_id, first.key_id());
+    // Activated: believed by those who know either of the two.
+    let second = authority.activate_rotation("test").await.unwrap();
+    assert_eq!(second.certificate, next.certificate);
+    assert_eq!(reason(authority.prepare_rotation("test").await), Reason::RotationUnderWay);
+    let new = bench.enroll("c").await;
+    assert_eq!(new.certificate.issuer_key_id, second.key_id());
+    let (a, b) = (vec![first.certificate.clone()], vec![second.certificate.clone()]);
+    assert!(believed(&new, &a, now) && believed(&new, &b, now));
+    assert!(believed(&old, &a, now) && !believed(&old, &b, now));
+    // Each keeps its own list.
+    authority.refresh_revocation_lists().await.unwrap();
+    let revoked = authority.revoke(&between.certificate.serial, 1, "test").await.unwrap();
+    let list = authority.revocation_list(first.key_id()).unwrap();
+    assert_eq!(revoked.list_number, Some(list.number));
+    let list = verifier::RevocationList::verify(&list.der, &a).unwrap();
+    let serial = verifier::certificate::octets(&between.certificate.serial).unwrap();
+    assert!(list.find(&serial).is_some());
+    let other = verifier::RevocationList::verify(&bench.list_der(second.key_id()), &b).unwrap();
+    assert!(other.find(&serial).is_none());
+    // Retired: not before the last one in use was renewed.
+    let refused = authority.retire("test").await.unwrap_err();
+    assert_eq!(refused.reason, Reason::AuthorityInUse);
+    assert!(refused.metadata.contains(&("first".to_owned(), "a".to_owned())), "{refused:?}");
+    let renewed = bench.renew(&old, &request()).await.unwrap();
+    assert_eq!(renewed.certificate.issuer_key_id, second.key_id());
+    authority.retire("test").await.unwrap();
+    assert_eq!(authority.generations().trust_anchors(now), b);
+    assert!(authority.revocation_list(first.key_id()).is_ok(), "what it revoked stays revoked");
+    assert_eq!(reason(authority.retire("test").await), Reason::RotationNotActive);
+    let own: Vec<_> = bench.events("").await.into_iter().map(|(id, _)| id).collect();
+    assert_eq!(own, [109, 119, 120, 121]);
+    // Another rotation can follow.
+    authority.prepare_rotation("test").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_below_gets_an_authority_and_an_identity_and_nothing_else() {
+    let bench = Bench::new().await;
+    let order = |node: &str, root| TokenOrder {
+        node: node.into(),
+        owner: "Example".into(),
+        dns_names: Vec::new(),
+        ip_addresses: Vec::new(),
+        ttl: Duration::from_secs(3600),
+        by: "test".into(),
+        root,
+    };
+    let (token, _) = bench.authority.create_token(order("berlin", true)).await.unwrap();
+    let (identity, key) = (request(), request());
+    let refused = bench.authority.enroll(&token, licensor_only(&identity)).await;
+    assert_eq!(reason(refused), Reason::CsrMalformed);
+    let requests = CertificateRequests { licensor: &identity, server: &identity, authority: &key };
+    assert_eq!(reason(bench.authority.enroll(&token, requests).await), Reason::InvalidArgument);
+    let requests = CertificateRequests { licensor: &identity, server: &[], authority: &key };
+    let issued = bench.authority.enroll(&token, requests).await.unwrap();
+    let facts = Certificate::parse(&issued.certificate.licensor).unwrap();
+    assert_eq!(facts.spiffe_id.as_deref(), Some("spiffe://licensor.local/root/berlin"));
+    assert!(!facts.licensor_purpose);
+    let authority = Certificate::parse(&issued.certificate.authority).unwrap();
+    assert_eq!(authority.spiffe_id.as_deref(), Some("spiffe://licensor.local"));
+    // The certificate of its authority leads to the record, and is revoked with it.
+    let found = bench.authority.ledger().certificate_named(&authority.serial).await.unwrap().unwrap();
+    assert_eq!(found.serial, issued.certificate.serial);
+    bench.authority.revoke(&authority.serial, 0, "test").await.unwrap();
+    assert!(bench.list().find(&verifier::certificate::octets(&authority.serial).unwrap()).is_some());
+    // A name stands for one kind.
+    assert_eq!(reason(bench.authority.create_token(order("berlin", false)).await), Reason::InvalidArgument);
+    let server = bench.token("a").await;
+    assert_eq!(reason(bench.authority.enroll(&server, requests).await), Reason::InvalidArgument);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -311,14 +415,14 @@ async fn lists_are_signed_anew_in_time_and_forget_what_cannot_come_back() {
     let former = bench.list();
     for hours in [11, 1] {
         bench.clock.advance(Duration::from_secs(3600) * hours);
-        bench.authority.refresh_revocation_list().await.unwrap();
+        bench.authority.refresh_revocation_lists().await.unwrap();
         assert_eq!(bench.list().number > former.number, hours == 1);
     }
     bench.clock.advance(DAY * 394 - Duration::from_secs(1));
-    bench.authority.refresh_revocation_list().await.unwrap();
+    bench.authority.refresh_revocation_lists().await.unwrap();
     assert_eq!(bench.list().len(), 1);
     bench.clock.advance(DAY);
-    bench.authority.refresh_revocation_list().await.unwrap();
+    bench.authority.refresh_revocation_lists().await.unwrap();
     assert!(bench.list().is_empty(), "the certificate can neither be used nor renewed");
 }
 
@@ -358,10 +462,10 @@ async fn a_late_renewal_is_allowed_for_a_while_and_no_longer() {
 async fn a_clock_behind_not_before_is_named() {
     let bench = Bench::new().await;
     let first = bench.enroll("a").await;
-    bench.clock.set(bench.authority.validity().not_before);
+    bench.clock.set(bench.authority.active().unwrap().validity.not_before);
     bench.renew(&first, &request()).await.unwrap();
     let second = bench.enroll("b").await;
-    bench.clock.set(bench.authority.validity().not_before - Duration::from_secs(1));
+    bench.clock.set(bench.authority.active().unwrap().validity.not_before - Duration::from_secs(1));
     assert_eq!(reason(bench.renew(&second, &request()).await), Reason::CertificateNotYetValid);
 }
 
@@ -374,7 +478,10 @@ async fn no_certificate_outlives_its_issuer_and_no_serial_repeats() {
     for node in ["a", "b", "c"] {
         let token = bench.token(node).await;
         let issued = bench.authority.enroll(&token, licensor_only(&csr)).await.unwrap();
-        assert_eq!(from_unix_seconds(issued.certificate.not_after), bench.authority.validity().not_after);
+        assert_eq!(
+            from_unix_seconds(issued.certificate.not_after),
+            bench.authority.active().unwrap().validity.not_after
+        );
         assert!(serials.insert(issued.certificate.serial.clone()));
         assert_eq!(issued.certificate.serial.len(), 40);
         let facts = Certificate::parse(&issued.certificate.licensor).unwrap();
@@ -415,6 +522,7 @@ async fn orders_for_tokens_are_checked() {
             ip_addresses: Vec::new(),
             ttl: DAY,
             by: "test".into(),
+            root: false,
         };
         change(&mut order);
         order

@@ -7,10 +7,11 @@ use licensor::{
 };
 use prost::Message;
 use proto::certification::v1::CreateBackupResponse;
+use rcgen::PublicKeyData;
 use tokio::sync::mpsc;
 use tonic::Status;
 
-use super::{End, Frame, Header, MAGIC, PAGE, Pair, Part};
+use super::{End, Frame, Header, KeyFile, MAGIC, PAGE, Pair, Part};
 use crate::authority::Authority;
 
 /// What the events' log is kept under: its keys end in positions.
@@ -24,15 +25,24 @@ pub(crate) type Pieces = mpsc::Sender<Result<CreateBackupResponse, Status>>;
 /// # Errors
 /// `OVERLOADED` while another backup is made; `STORE_UNAVAILABLE`; `UNSPECIFIED` if nobody takes the pieces any more.
 pub(crate) async fn create(authority: &Authority, passphrase: Option<&[u8]>, pieces: &Pieces) -> Result<()> {
-    let key = match passphrase {
-        None => String::new(),
-        Some(passphrase) => authority.encrypted_key(passphrase)?,
-    };
+    let active = authority.active()?;
+    let generations = authority.generations();
+    let others = generations.certified().iter().filter(|other| other.key_id() != active.key_id());
+    let mut keys = Vec::new();
+    for (name, key) in authority.keys()? {
+        let pem = passphrase.map(|passphrase| key.to_pem(Some(passphrase))).transpose();
+        let pem = pem.map_err(|error| Error::internal("key", error))?;
+        let pem = pem.map(|pem| pem.to_string()).unwrap_or_default();
+        keys.push(KeyFile { name, public_key_info: key.subject_public_key_info(), pem });
+    }
     let header = Header {
         created_at: unix_seconds(authority.now()),
         trust_domain: authority.trust_domain().to_owned(),
-        trust_anchor: authority.trust_anchor().to_vec(),
-        key,
+        trust_anchors: generations.trust_anchors(authority.now()),
+        only_key: String::new(),
+        keys,
+        authorities: [&active].into_iter().chain(others).map(|it| it.certificate.clone()).collect(),
+        chain: active.chain().to_vec(),
     };
     let mut digest = Context::new(&SHA256);
     let mut octets = MAGIC.to_vec();
@@ -56,7 +66,7 @@ pub(crate) async fn create(authority: &Authority, passphrase: Option<&[u8]>, pie
         }
     }
     end.digest = digest.finish().as_ref().to_vec();
-    end.signature = authority.sign_statement(&end.signed())?;
+    end.signature = authority.sign_statement(&active, &end.signed())?;
     send(pieces, Frame { part: Some(Part::End(end)) }.encode_length_delimited_to_vec()).await
 }
 

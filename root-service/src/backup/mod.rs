@@ -24,12 +24,35 @@ struct Header {
     created_at: i64,
     #[prost(string, tag = "2")]
     trust_domain: String,
-    /// DER.
-    #[prost(bytes = "vec", tag = "3")]
-    trust_anchor: Vec<u8>,
-    /// The authority's key (PEM, encrypted PKCS #8); empty if no passphrase was given.
+    /// DER, the one that is handed out first.
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    trust_anchors: Vec<Vec<u8>>,
+    /// What an older release wrote instead of `keys`: the key of the only authority (PEM, encrypted PKCS #8), which is the
+    /// trust anchor.
     #[prost(string, tag = "4")]
-    key: String,
+    only_key: String,
+    #[prost(message, repeated, tag = "5")]
+    keys: Vec<KeyFile>,
+    /// Certificates of the authorities (DER), that of the one that issues first.
+    #[prost(bytes = "vec", repeated, tag = "6")]
+    authorities: Vec<Vec<u8>>,
+    /// The chain of the one that issues (DER); empty if it is the trust anchor.
+    #[prost(bytes = "vec", repeated, tag = "7")]
+    chain: Vec<Vec<u8>>,
+}
+
+/// A key of the root.
+#[derive(Clone, PartialEq, Message)]
+struct KeyFile {
+    /// Name of the file in the data directory.
+    #[prost(string, tag = "1")]
+    name: String,
+    /// SubjectPublicKeyInfo (DER).
+    #[prost(bytes = "vec", tag = "2")]
+    public_key_info: Vec<u8>,
+    /// PEM, encrypted PKCS #8; empty if no passphrase was given.
+    #[prost(string, tag = "3")]
+    pem: String,
 }
 
 /// A message after the header.

@@ -21,12 +21,13 @@ use licensor::{
     telemetry::Metrics,
 };
 use prost::Message;
+use rcgen::PublicKeyData;
 use verifier::{AuditError, Certificate, Checkpoint};
 use zeroize::Zeroizing;
 
-use super::{End, Frame, Header, MAGIC, PAGE, Pair, Part};
+use super::{End, Frame, Header, KeyFile, MAGIC, PAGE, Pair, Part};
 use crate::{
-    authority::{AuthorityFiles, InitError},
+    authority::{AuthorityFiles, InitError, KEY},
     config::Config,
 };
 
@@ -65,10 +66,10 @@ pub(crate) enum RestoreError {
     #[error("the passphrase does not open the key in the backup")]
     PassphraseWrong,
     /// Its key is not in it.
-    #[error("the backup was made without the authority's key: give the key file with --key")]
-    KeyNeeded,
+    #[error("the backup was made without keys: give the key file `{0}` with --key")]
+    KeyNeeded(String),
     /// The key is another one.
-    #[error("the key is not that of the trust anchor in the backup")]
+    #[error("the key is not that of the authority in the backup")]
     KeyDoesNotMatch,
     /// The checkpoint is not one of the root that was backed up.
     #[error("the checkpoint is none of the root in this backup: {0}")]
@@ -103,8 +104,8 @@ pub(crate) enum RestoreError {
 pub(crate) struct RestoreOrder {
     pub(crate) file: PathBuf,
     pub(crate) passphrase: Option<Zeroizing<Vec<u8>>>,
-    /// The authority's key, if it is not in the backup.
-    pub(crate) key: Option<PathBuf>,
+    /// Keys of the authority, if they are not in the backup.
+    pub(crate) keys: Vec<PathBuf>,
     /// Checkpoints of the root's audit log that others have seen (signed notes).
     pub(crate) seen: Vec<String>,
     pub(crate) accept_loss: bool,
@@ -131,16 +132,19 @@ pub(crate) async fn restore(
     order: RestoreOrder,
 ) -> Result<Restored, RestoreError> {
     let _data_dir = DataDir::open(&config.data_dir)?;
-    let key_file = AuthorityFiles::key_file(&config.data_dir);
-    let foreign_key = key_file.exists() && order.key.as_ref() != Some(&key_file);
+    let files = AuthorityFiles::new(config)?;
+    let key_file = config.data_dir.join(KEY);
+    let foreign_key = key_file.exists() && !order.keys.contains(&key_file);
     if foreign_key || AuthorityFiles::exist(&config.data_dir) || config.data_dir.join(STORE).exists() {
         return Err(RestoreError::Exists(config.data_dir.clone()));
     }
     let Checked { header, end } = check(&order.file)?;
-    let key = key(&order, &header)?;
+    let keys = keys(&order, &header)?;
     let created_at = from_unix_seconds(header.created_at);
     for note in &order.seen {
-        let checkpoint = Checkpoint::verify(note, &header.trust_anchor)?;
+        let mut signed = header.authorities.iter().map(|authority| Checkpoint::verify(note, authority));
+        let first = signed.next().unwrap_or(Err(AuditError::Malformed("the backup has no authority")));
+        let checkpoint = first.or_else(|error| signed.find_map(Result::ok).ok_or(error))?;
         if checkpoint.size > end.entries && !order.accept_loss {
             return Err(RestoreError::GoesBack {
                 seen: checkpoint.size,
@@ -153,8 +157,17 @@ pub(crate) async fn restore(
     let event = Event::new(EventKind::RootRestored)
         .argument("created_at", rfc3339(created_at))
         .argument("entries", end.entries.to_string());
-    let files = AuthorityFiles { key, certificate: header.trust_anchor };
-    if let Err(error) = write(config, clock, &order.file, event, &files).await {
+    let written = async {
+        write_store(config, clock, &order.file, event).await?;
+        for (name, key) in keys {
+            if !config.data_dir.join(&name).exists() {
+                files.save(&name, &key)?;
+            }
+        }
+        // The trust anchor last: a run that was cut short leaves no root.
+        Ok(files.export(&header.trust_anchors, &header.chain)?)
+    };
+    if let Err(error) = written.await {
         // Half a store is worth nothing, and would stand in the way of the next attempt.
         let _ = fs::remove_dir_all(config.data_dir.join(STORE));
         return Err(error);
@@ -162,13 +175,11 @@ pub(crate) async fn restore(
     Ok(Restored { created_at, pairs: end.pairs, entries: end.entries })
 }
 
-/// Writes the store, then the files of the authority; the trust anchor last: a run that was cut short leaves no root.
-async fn write(
+async fn write_store(
     config: &Config,
     clock: &SharedClock,
     backup: &Path,
     event: Event,
-    files: &AuthorityFiles,
 ) -> Result<(), RestoreError> {
     let options = SledOptions {
         directory: config.data_dir.join(STORE),
@@ -178,27 +189,37 @@ async fn write(
     let store: SharedStore = Arc::new(SledStore::open(&options)?);
     fill(backup, &store).await?;
     let events = EventLog::open(store, clock.clone(), Metrics::shared()).await?;
-    Arc::new(events).raise(event).await?;
-    Ok(files.save(config)?)
+    Ok(Arc::new(events).raise(event).await?)
 }
 
-fn key(order: &RestoreOrder, header: &Header) -> Result<PrivateKey, RestoreError> {
+/// Every key that the backup needs, with the name of its file: those that were given, and those in the backup.
+fn keys(order: &RestoreOrder, header: &Header) -> Result<Vec<(String, PrivateKey)>, RestoreError> {
     let passphrase = order.passphrase.as_ref().map(|passphrase| passphrase.as_slice());
-    let key = match (&order.key, header.key.as_str()) {
-        (Some(path), _) => PrivateKey::load(path, passphrase)?,
-        (None, "") => return Err(RestoreError::KeyNeeded),
-        (None, pem) => {
-            let passphrase = passphrase.ok_or(RestoreError::PassphraseNeeded)?;
-            PrivateKey::from_pem(pem, Some(passphrase)).map_err(|error| match error {
-                KeyError::PassphraseWrong { .. } => RestoreError::PassphraseWrong,
-                other => RestoreError::Key(other),
-            })?
+    let mut given = Vec::new();
+    for path in &order.keys {
+        given.push(PrivateKey::load(path, passphrase)?);
+    }
+    let mut keys = Vec::new();
+    for KeyFile { name, public_key_info, pem } in &header.keys {
+        let same = |key: &PrivateKey| key.subject_public_key_info() == *public_key_info;
+        let key = match (given.iter().position(same), pem.as_str()) {
+            (Some(position), _) => given.swap_remove(position),
+            (None, "") if given.is_empty() => return Err(RestoreError::KeyNeeded(name.clone())),
+            (None, "") => return Err(RestoreError::KeyDoesNotMatch),
+            (None, pem) => {
+                let passphrase = passphrase.ok_or(RestoreError::PassphraseNeeded)?;
+                PrivateKey::from_pem(pem, Some(passphrase)).map_err(|error| match error {
+                    KeyError::PassphraseWrong { .. } => RestoreError::PassphraseWrong,
+                    other => RestoreError::Key(other),
+                })?
+            }
+        };
+        if !same(&key) {
+            return Err(RestoreError::KeyDoesNotMatch);
         }
-    };
-    let anchor = Certificate::parse(&header.trust_anchor);
-    let same = anchor
-        .is_ok_and(|anchor| rcgen::PublicKeyData::subject_public_key_info(&key) == anchor.public_key_info);
-    if same { Ok(key) } else { Err(RestoreError::KeyDoesNotMatch) }
+        keys.push((name.clone(), key));
+    }
+    if given.is_empty() { Ok(keys) } else { Err(RestoreError::KeyDoesNotMatch) }
 }
 
 /// Reads a backup to its end: is it whole, and as the authority in it signed it?
@@ -218,8 +239,9 @@ fn check(path: &Path) -> Result<Checked, RestoreError> {
     if !reader.at_end()? {
         return Err(damaged("something follows its end"));
     }
-    let anchor = Certificate::parse(&header.trust_anchor).map_err(|_| damaged("it has no trust anchor"))?;
-    UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &anchor.public_key)
+    let authority = header.authorities.first().and_then(|der| Certificate::parse(der).ok());
+    let authority = authority.ok_or_else(|| damaged("it has no authority"))?;
+    UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &authority.public_key)
         .verify(&end.signed(), &end.signature)
         .map_err(|_| damaged("it is not signed by the authority in it"))?;
     Ok(Checked { header, end })
@@ -272,7 +294,19 @@ impl Reader {
 
     fn header(&mut self) -> Result<Header, RestoreError> {
         let octets = self.message()?;
-        Header::decode(octets.as_slice()).map_err(|_| self.damaged("its header cannot be read"))
+        let mut header =
+            Header::decode(octets.as_slice()).map_err(|_| self.damaged("its header cannot be read"))?;
+        if header.authorities.is_empty() {
+            // An older release wrote it: the only authority is the trust anchor.
+            header.authorities.clone_from(&header.trust_anchors);
+            let anchor = header.authorities.first().and_then(|der| Certificate::parse(der).ok());
+            header.keys = vec![KeyFile {
+                name: KEY.to_owned(),
+                public_key_info: anchor.map(|anchor| anchor.public_key_info).unwrap_or_default(),
+                pem: std::mem::take(&mut header.only_key),
+            }];
+        }
+        Ok(header)
     }
 
     fn part(&mut self) -> Result<Part, RestoreError> {

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use licensor::{cli::Output, config::parse_span, events_cli::EventsCommand};
-use proto::certification::v1::RevocationReason;
+use proto::certification::v1::{RevocationReason, UpstreamKind};
 
 /// Root certification service: enrols licensing servers, issues and renews their licensor certificates.
 #[derive(Debug, Parser)]
@@ -28,9 +28,17 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Make the trust anchor: a key and a self-signed certificate in `data_dir`
-    #[command(after_help = "Example:\n  LICENSOR_ROOT__DATA_DIR=/var/lib/licensor/root root-service init")]
+    /// Make a root: a key in `data_dir`, with a self-signed certificate, or one that an upstream issues
+    #[command(
+        after_help = "Examples:\n  LICENSOR_ROOT__DATA_DIR=/var/lib/licensor/root root-service init\n  root-service init --upstream grpc --token-file token"
+    )]
     Init {
+        /// Where its certificate comes from
+        #[arg(long, value_enum, default_value_t)]
+        upstream: UpstreamChoice,
+        /// File with a token of the upstream (made there with `root-service token create --root NAME`)
+        #[arg(long, value_name = "FILE", required_if_eq("upstream", "grpc"))]
+        token_file: Option<PathBuf>,
         /// Succeed if there is a trust anchor already
         #[arg(long)]
         if_needed: bool,
@@ -53,6 +61,15 @@ pub(super) enum Command {
     /// The certificate authority of this root
     #[command(subcommand, after_help = "Example:\n  root-service authority show")]
     Authority(AuthorityCommand),
+    /// Answer a request that a licensing server or a root below this one exported to a file
+    #[command(after_help = "Example:\n  root-service sign-request berlin-1.request --answer berlin-1.answer")]
+    SignRequest {
+        /// The request
+        file: PathBuf,
+        /// File for the answer [default: that of the request, with `.answer` at its end]
+        #[arg(long, value_name = "FILE")]
+        answer: Option<PathBuf>,
+    },
     /// The audit log: everything that was done, in a form that cannot be rewritten unseen
     #[command(subcommand, after_help = "Example:\n  root-service audit verify")]
     Audit(AuditCommand),
@@ -84,8 +101,11 @@ pub(super) enum TokenCommand {
     )]
     Create {
         /// Name of the licensing server
-        #[arg(long)]
-        node: String,
+        #[arg(long, required_unless_present = "root", conflicts_with = "root")]
+        node: Option<String>,
+        /// Name of a root below this one, instead of a licensing server
+        #[arg(long, value_name = "NAME", conflicts_with_all = ["dns_names", "ip_addresses"])]
+        root: Option<String>,
         /// Organisation that runs it
         #[arg(long)]
         owner: String,
@@ -210,9 +230,9 @@ pub(super) enum BackupCommand {
         /// File with the passphrase of the key
         #[arg(long, value_name = "FILE")]
         passphrase_file: Option<PathBuf>,
-        /// The authority's key, if it is not in the backup
-        #[arg(long, value_name = "FILE")]
-        key: Option<PathBuf>,
+        /// A key of the authority, if it is not in the backup (repeatable)
+        #[arg(long = "key", value_name = "FILE")]
+        keys: Vec<PathBuf>,
         /// `audit-checkpoint.txt` of a node, or of the root that was lost (repeatable): what it has seen must be in the backup
         #[arg(long = "checkpoint", value_name = "FILE")]
         checkpoints: Vec<PathBuf>,
@@ -243,7 +263,81 @@ pub(super) enum AuditCommand {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AuthorityCommand {
-    /// Show the authority's certificate
+    /// Show the authority's certificates, and where they come from
     #[command(after_help = "Example:\n  root-service authority show --output json")]
     Show,
+    /// Renew the authority's certificate: at its upstream, or by a new self-signed one; its key stays
+    #[command(after_help = "Example:\n  root-service authority renew")]
+    Renew,
+    /// Say where the authority's certificate comes from next
+    #[command(
+        after_help = "Examples:\n  root-service authority upstream grpc --token-file token\n  root-service authority upstream offline"
+    )]
+    Upstream {
+        /// Where from
+        #[arg(value_enum)]
+        upstream: UpstreamChoice,
+        /// File with a token of the upstream (made there with `root-service token create --root NAME`)
+        #[arg(long, value_name = "FILE")]
+        token_file: Option<PathBuf>,
+    },
+    /// Exchange the authority's key without an outage, in three steps
+    #[command(
+        subcommand,
+        after_help = "Example:\n  root-service authority rotate prepare && sleep 1h && root-service authority rotate activate"
+    )]
+    Rotate(RotateCommand),
+    /// Make a file with a request, to be carried to the upstream
+    #[command(
+        after_help = "Example:\n  root-service authority export-request berlin.request --token-file token"
+    )]
+    ExportRequest {
+        /// File to be made
+        file: PathBuf,
+        /// File with a token of the upstream: for the first certificate; without, the certificate is renewed
+        #[arg(long, value_name = "FILE")]
+        token_file: Option<PathBuf>,
+    },
+    /// Take the upstream's answer
+    #[command(after_help = "Example:\n  root-service authority import berlin.request.answer")]
+    Import {
+        /// The answer
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(super) enum RotateCommand {
+    /// Make the authority that is to follow, and distribute it in the trust bundle
+    #[command(after_help = "Example:\n  root-service authority rotate prepare")]
+    Prepare,
+    /// Let it issue from now on; the former one still verifies
+    #[command(after_help = "Example:\n  root-service authority rotate activate")]
+    Activate,
+    /// Take the former one out of the trust bundle, once nobody uses its certificates any more
+    #[command(after_help = "Example:\n  root-service authority rotate retire")]
+    Retire,
+}
+
+/// Where the certificate of an authority comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum UpstreamChoice {
+    /// It is a trust anchor
+    #[default]
+    #[value(name = "self")]
+    SelfSigned,
+    /// Another root, over mutual TLS
+    Grpc,
+    /// Another root, by files that are carried
+    Offline,
+}
+
+impl From<UpstreamChoice> for UpstreamKind {
+    fn from(choice: UpstreamChoice) -> Self {
+        match choice {
+            UpstreamChoice::SelfSigned => Self::Self_,
+            UpstreamChoice::Grpc => Self::Grpc,
+            UpstreamChoice::Offline => Self::Offline,
+        }
+    }
 }

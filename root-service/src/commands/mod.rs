@@ -1,6 +1,7 @@
 //! The command line. All but `init`, `serve` and `backup restore` talk to the running service over its admin socket.
 
 mod arguments;
+mod authority;
 mod shown;
 
 use std::{
@@ -19,16 +20,16 @@ use licensor::{
 };
 use proto::certification::v1::{
     AuditFinding, CreateBackupRequest, CreateBackupResponse, CreateTokenRequest, DecommissionNodeRequest,
-    GetAuthorityRequest, GetCertificateRequest, GetNodeRequest, GetRootStatusRequest,
-    ListCertificatesRequest, ListNodesRequest, ListTokensRequest, ProveCertificateRequest, RevocationReason,
-    RevokeCertificateRequest, RevokeTokenRequest, VerifyAuditRequest, VerifyAuditResponse,
+    GetCertificateRequest, GetNodeRequest, GetRootStatusRequest, ListCertificatesRequest, ListNodesRequest,
+    ListTokensRequest, ProveCertificateRequest, RevocationReason, RevokeCertificateRequest,
+    RevokeTokenRequest, VerifyAuditRequest, VerifyAuditResponse,
     certification_admin_service_client::CertificationAdminServiceClient,
 };
 use serde_json::{Value, json};
 use tonic::transport::Channel;
 
 use crate::{
-    app,
+    app::{self, InitOrder},
     authority::{InitError, read_passphrase},
     backup::{self, RestoreOrder, Restored},
     config::Config,
@@ -36,10 +37,7 @@ use crate::{
 
 pub(crate) use self::arguments::Arguments;
 use self::{
-    arguments::{
-        AuditCommand, AuthorityCommand, BackupCommand, CertificatesCommand, Command, NodesCommand,
-        TokenCommand,
-    },
+    arguments::{AuditCommand, BackupCommand, CertificatesCommand, Command, NodesCommand, TokenCommand},
     shown::{authority_json, certificate_json, node_json, token_json},
 };
 
@@ -55,20 +53,23 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let config = Config::load(config.as_deref())?;
     let clock = SystemClock::shared();
     match command {
-        Command::Init { if_needed } => {
-            let made = app::init(&config, &clock, if_needed).map_err(failure)?;
+        Command::Init { upstream, token_file, if_needed } => {
+            let token = token_file.as_deref().map(read).transpose()?;
+            let order = InitOrder { upstream: authority::recorded_kind(upstream), token, if_needed };
+            let made = runtime()?.block_on(app::init(&config, &clock, order)).map_err(failure)?;
             let anchor = config.data_dir.join("trust-anchor.pem");
+            if !anchor.exists() {
+                eprintln!(
+                    "note: there is no certificate yet: run `root-service serve`, and `root-service authority export-request FILE --token-file TOKEN`"
+                );
+            }
             print_object(output, &json!({ "trust_anchor": anchor, "created": made }))
         }
-        Command::Backup(BackupCommand::Restore { file, passphrase_file, key, checkpoints, accept_loss }) => {
+        Command::Backup(BackupCommand::Restore { file, passphrase_file, keys, checkpoints, accept_loss }) => {
             let passphrase = passphrase_file.as_deref().map(read_passphrase).transpose();
             let passphrase = passphrase.map_err(Failure::other)?;
-            let read = |path: &PathBuf| {
-                std::fs::read_to_string(path)
-                    .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
-            };
-            let seen = checkpoints.iter().map(read).collect::<Result<_, _>>()?;
-            let order = RestoreOrder { file, passphrase, key, seen, accept_loss };
+            let seen = checkpoints.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
+            let order = RestoreOrder { file, passphrase, keys, seen, accept_loss };
             let restored =
                 runtime()?.block_on(backup::restore(&config, &clock, order)).map_err(Failure::other)?;
             let Restored { created_at, pairs, entries } = restored;
@@ -81,6 +82,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             runtime()?.block_on(async { administer(command, admin::connect(&socket).await?, output).await })
         }
     }
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
@@ -113,10 +118,8 @@ async fn administer(command: Command, channel: Channel, output: Output) -> Resul
         Command::Token(command) => token(command, &mut client, output).await,
         Command::Nodes(command) => nodes(command, &mut client, output).await,
         Command::Certificates(command) => certificates(command, &mut client, output).await,
-        Command::Authority(AuthorityCommand::Show) => {
-            let authority = client.get_authority(GetAuthorityRequest {}).await?.into_inner().authority;
-            print_object(output, &authority_json(&authority.unwrap_or_default()))
-        }
+        Command::Authority(command) => authority::run(command, &mut client, output).await,
+        Command::SignRequest { file, answer } => authority::sign(&file, answer, &mut client, output).await,
         Command::Backup(command) => create_backup(command, &mut client, output).await,
         Command::Audit(command) => audit(command, &mut client, output).await,
         Command::Events(command) => events_cli::run(command, channel, output).await,
@@ -128,10 +131,16 @@ async fn administer(command: Command, channel: Channel, output: Output) -> Resul
 
 async fn token(command: TokenCommand, client: &mut Client, output: Output) -> Result<(), Failure> {
     match command {
-        TokenCommand::Create { node, owner, dns_names, ip_addresses, ttl } => {
+        TokenCommand::Create { node, root, owner, dns_names, ip_addresses, ttl } => {
             let ttl = prost_types::Duration::try_from(ttl).map_err(Failure::other)?;
-            let request =
-                CreateTokenRequest { node, owner, dns_names, ip_addresses, ttl: Some(ttl), root: false };
+            let request = CreateTokenRequest {
+                root: root.is_some(),
+                node: node.or(root).unwrap_or_default(),
+                owner,
+                dns_names,
+                ip_addresses,
+                ttl: Some(ttl),
+            };
             let created = client.create_token(request).await?.into_inner();
             let token = created.enrollment_token.unwrap_or_default();
             print_object(
@@ -243,6 +252,7 @@ async fn certificates(
             };
             shown["issuer_key_id"] = text(&certificate.issuer_key_id);
             shown["certificate"] = pem(certificate.certificate);
+            shown["authority_certificate"] = pem(certificate.authority_certificate);
             shown["server_certificate"] = pem(certificate.server_certificate);
             print_object(output, &shown)
         }

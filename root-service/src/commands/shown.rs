@@ -2,19 +2,35 @@
 
 use licensor::cli::{instant, text};
 use proto::certification::v1::{
-    Authority, Certificate, CertificateStatus, EnrollmentToken, Node, TokenStatus,
+    Authority, Certificate, CertificateStatus, EnrollmentToken, Node, TokenStatus, Upstream,
 };
 use serde_json::{Value, json};
 
 pub(super) fn authority_json(authority: &Authority) -> Value {
     json!({
-        "serial": authority.serial,
+        "serial": text(&authority.serial),
         "key_id": authority.key_id,
         "subject": authority.subject,
         "not_before": instant(authority.not_before),
         "not_after": instant(authority.not_after),
         "trust_anchor_fingerprint": authority.trust_anchor_fingerprint,
+        "standing": word(authority.standing().as_str_name(), "AUTHORITY_STANDING_"),
     })
+}
+
+pub(super) fn upstream_json(upstream: &Upstream) -> Value {
+    json!({
+        "kind": word(upstream.kind().as_str_name(), "UPSTREAM_KIND_"),
+        "address": text(&upstream.address),
+        "renew_at": instant(upstream.renew_time),
+        "last_renewal": instant(upstream.last_renewal),
+        "last_renewal_error": text(&upstream.last_renewal_error),
+    })
+}
+
+/// The name of a value without that of its kind.
+fn word(name: &str, prefix: &str) -> String {
+    name.trim_start_matches(prefix).to_lowercase()
 }
 
 pub(super) fn token_json(token: &EnrollmentToken) -> Value {
@@ -35,6 +51,7 @@ pub(super) fn token_json(token: &EnrollmentToken) -> Value {
         "expires_at": instant(token.expire_time),
         "status": status,
         "serial": text(&token.serial),
+        "root": token.root,
     })
 }
 
@@ -48,6 +65,7 @@ pub(super) fn node_json(node: &Node) -> Value {
         "serial": text(&node.current_serial),
         "not_after": instant(node.not_after),
         "decommissioned_at": instant(node.decommission_time),
+        "root": node.root,
     })
 }
 
@@ -65,10 +83,11 @@ pub(super) fn certificate_json(certificate: &Certificate) -> Value {
         "not_before": instant(certificate.not_before),
         "not_after": instant(certificate.not_after),
         "status": status,
+        "authority_serial": text(&certificate.authority_serial),
         "superseded_by": text(&certificate.superseded_by),
         "revoked_at": instant(certificate.revoke_time),
         "revocation_reason": match certificate.revoke_time {
-            Some(_) => json!(certificate.revocation_reason().as_str_name().trim_start_matches("REVOCATION_REASON_").to_lowercase()),
+            Some(_) => json!(word(certificate.revocation_reason().as_str_name(), "REVOCATION_REASON_")),
             None => Value::Null,
         },
     })

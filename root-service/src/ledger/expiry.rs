@@ -56,12 +56,12 @@ impl Ledger {
         }
     }
 
-    /// Sees to it that the authority's own end is watched; once for each of its certificates.
-    pub(crate) async fn watch_authority(
+    /// Sees to it that the end of the authority's certificate is watched; once for each of its certificates.
+    pub(super) async fn watch_authority(
         &self,
+        batch: &mut Batch,
         serial: &str,
         validity: Validity,
-        event: Event,
     ) -> Result<(), StoreError> {
         let authority_key = key(AUTHORITY, serial);
         if self.store.get(&authority_key).await?.is_some() {
@@ -71,10 +71,14 @@ impl Ledger {
             issued_at: unix_seconds(validity.issued_at),
             not_after: unix_seconds(validity.not_after),
         };
-        let mut batch = Batch::new();
-        batch.expect(authority_key.clone(), None).put(authority_key, record.encode_to_vec());
-        self.watch_authority_end(&mut batch, serial, validity, validity.issued_at);
-        self.events.commit(batch, vec![event]).await
+        batch.add(authority_key, record.encode_to_vec());
+        self.watch_authority_end(batch, serial, validity, validity.issued_at);
+        Ok(())
+    }
+
+    /// Whether the authority's certificate with this serial number was watched before.
+    pub(crate) async fn knows_authority(&self, serial: &str) -> Result<bool, StoreError> {
+        Ok(self.store.get(&key(AUTHORITY, serial)).await?.is_some())
     }
 
     fn watch_authority_end(&self, batch: &mut Batch, serial: &str, validity: Validity, now: SystemTime) {
@@ -172,6 +176,10 @@ impl Ledger {
     ) -> Result<Option<Event>, StoreError> {
         let record = self.read::<AuthorityRecord>(&key(AUTHORITY, serial)).await?;
         let Some(Versioned { record, .. }) = record else { return Ok(None) };
+        // One that has a successor is of no concern any more.
+        if self.authorities().await?.is_some_and(|authorities| authorities.record.watched != serial) {
+            return Ok(None);
+        }
         let issued_at = from_unix_seconds(record.issued_at);
         let validity =
             Validity { not_before: issued_at, issued_at, not_after: from_unix_seconds(record.not_after) };

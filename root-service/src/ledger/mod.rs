@@ -2,6 +2,7 @@
 //! knows bytes. Every change and its event are one durable commit.
 
 mod audit;
+mod authorities;
 mod expiry;
 mod record;
 mod revocation;
@@ -21,13 +22,17 @@ use licensor::{
 use prost::Message;
 use verifier::certificate;
 
+pub(crate) use authorities::Change;
+use record::AuthorityCertificateRecord;
 pub(crate) use record::{
-    AuditState, CertificateRecord, Current, NodeRecord, RevocationListRecord, RevocationRecord, TokenRecord,
-    TokenStanding,
+    AuditState, AuthoritiesRecord, CertificateRecord, Current, GenerationRecord, NodeRecord, PendingRecord,
+    RevocationListRecord, RevocationRecord, Standing, TokenRecord, TokenStanding, UpstreamKind,
+    UpstreamRecord,
 };
 
 const NODE: &str = "node/";
 const CERTIFICATE: &str = "certificate/";
+const AUTHORITY_CERTIFICATE: &str = "authority-certificate/";
 const TOKEN: &str = "token/";
 
 /// Certificates of a node among which the successor of an older one is looked for.
@@ -38,6 +43,13 @@ const LOOKED_BACK: usize = 100;
 pub(crate) struct Versioned<R> {
     pub(crate) record: R,
     bytes: Vec<u8>,
+}
+
+impl<R> Versioned<R> {
+    /// Another record in the place of this one.
+    pub(crate) fn with(&self, record: R) -> Self {
+        Self { record, bytes: self.bytes.clone() }
+    }
 }
 
 /// A certificate that is to become the newest of its node.
@@ -82,6 +94,22 @@ impl Ledger {
 
     pub(crate) async fn certificate(&self, serial: &str) -> Result<Option<CertificateRecord>, StoreError> {
         Ok(self.read(&serial_key(CERTIFICATE, serial)).await?.map(|versioned| versioned.record))
+    }
+
+    /// The certificate with this serial number, or the one that was issued with the certificate of a root's authority that
+    /// has it.
+    pub(crate) async fn certificate_named(
+        &self,
+        serial: &str,
+    ) -> Result<Option<CertificateRecord>, StoreError> {
+        if let Some(certificate) = self.certificate(serial).await? {
+            return Ok(Some(certificate));
+        }
+        let key = serial_key(AUTHORITY_CERTIFICATE, serial);
+        match self.read::<AuthorityCertificateRecord>(&key).await? {
+            Some(found) => self.certificate(&found.record.serial).await,
+            None => Ok(None),
+        }
     }
 
     pub(crate) async fn token(&self, id: &str) -> Result<Option<Versioned<TokenRecord>>, StoreError> {
@@ -134,6 +162,10 @@ impl Ledger {
     ) -> Result<(), StoreError> {
         let Issuance { certificate, former_node, event, now } = issuance;
         batch.add(serial_key(CERTIFICATE, &certificate.serial), certificate.encode_to_vec());
+        if let Ok(authority) = verifier::Certificate::parse(&certificate.authority) {
+            let record = AuthorityCertificateRecord { serial: certificate.serial.clone() };
+            batch.add(serial_key(AUTHORITY_CERTIFICATE, &authority.serial), record.encode_to_vec());
+        }
         let look_at = former_node.map_or(0, |node| node.record.look_at);
         let look_at = self.watch_node(&mut batch, &node.name, look_at, validity(certificate), now);
         // Whatever was raised for the former certificate ends.
@@ -154,7 +186,8 @@ impl Ledger {
         // As it was read: of two renewals one wins, and none gets past a warning that is just being raised.
         batch.expect(node_key.clone(), former_node.map(|node| node.bytes.clone()));
         batch.put(node_key, NodeRecord { current, look_at, ..node }.encode_to_vec());
-        self.events.commit(batch, vec![event.of_certificate(digest)]).await
+        let logged = if certificate.authority.is_empty() { digest } else { sha256(certificate.logged()) };
+        self.events.commit(batch, vec![event.of_certificate(logged)]).await
     }
 
     pub(crate) async fn nodes(&self, token: &str, limit: usize) -> Result<Page<NodeRecord>> {

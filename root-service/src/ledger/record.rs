@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use licensor::clock::from_unix_seconds;
 use prost::Message;
 
-/// A licensing server. Key: `node/<name>`.
+/// A licensing server, or a root below this one. Key: `node/<name>`.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct NodeRecord {
     #[prost(string, tag = "1")]
@@ -28,6 +28,9 @@ pub(crate) struct NodeRecord {
     /// When to look whether a warning is due, seconds since 1970: the time in the key of its [`DueRecord`]. 0: never.
     #[prost(int64, tag = "7")]
     pub(crate) look_at: i64,
+    /// Whether it is a root below this one.
+    #[prost(bool, tag = "9")]
+    pub(crate) root: bool,
 }
 
 /// The newest certificate of a node.
@@ -81,6 +84,26 @@ pub(crate) struct CertificateRecord {
     /// Serial number of the certificate of the same node that this one superseded; empty for the first.
     #[prost(string, tag = "10")]
     pub(crate) former: String,
+    /// The certificate of the authority, if it is a root that this was issued to: `licensor` is then what that root
+    /// authenticates with. DER.
+    #[prost(bytes = "vec", tag = "11")]
+    pub(crate) authority: Vec<u8>,
+}
+
+impl CertificateRecord {
+    /// What the audit log tells of: what others build upon.
+    pub(crate) fn logged(&self) -> &[u8] {
+        if self.authority.is_empty() { &self.licensor } else { &self.authority }
+    }
+}
+
+/// Leads from the certificate of a root's authority to the record that has it. Key: `authority-certificate/<octets of the
+/// serial>`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct AuthorityCertificateRecord {
+    /// Serial number under which the record is, lower-case hexadecimal.
+    #[prost(string, tag = "1")]
+    pub(crate) serial: String,
 }
 
 /// A certificate that was revoked, with the server certificate of its time. Key: `revocation/<octets of the issuer's key
@@ -90,7 +113,7 @@ pub(crate) struct RevocationRecord {
     /// Lower-case hexadecimal.
     #[prost(string, tag = "1")]
     pub(crate) serial: String,
-    /// Lower-case hexadecimal; empty if there was none.
+    /// Of the server certificate, or of that of a root's authority; lower-case hexadecimal; empty if there was none.
     #[prost(string, tag = "2")]
     pub(crate) server_serial: String,
     /// Lower-case hexadecimal.
@@ -164,6 +187,9 @@ pub(crate) struct TokenRecord {
     /// Somebody tried it with another key after it was used.
     #[prost(bool, tag = "11")]
     pub(crate) misused: bool,
+    /// Whether it enrols a root below this one.
+    #[prost(bool, tag = "12")]
+    pub(crate) root: bool,
 }
 
 /// What a token is good for.
@@ -221,4 +247,135 @@ pub(crate) struct AuthorityRecord {
     /// Seconds since 1970.
     #[prost(int64, tag = "2")]
     pub(crate) not_after: i64,
+}
+
+/// The authorities of this root, and where their certificates come from. Key: `authorities`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct AuthoritiesRecord {
+    /// The oldest first.
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) generations: Vec<GenerationRecord>,
+    #[prost(message, required, tag = "2")]
+    pub(crate) upstream: UpstreamRecord,
+    /// Key identifier in the name of the audit log, which stays when the authority's key does not; lower-case hexadecimal.
+    #[prost(string, tag = "3")]
+    pub(crate) log: String,
+    /// Serial number of the certificate whose end is watched; lower-case hexadecimal.
+    #[prost(string, tag = "4")]
+    pub(crate) watched: String,
+}
+
+/// A key of the authority, and its certificates.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct GenerationRecord {
+    /// Lower-case hexadecimal.
+    #[prost(string, tag = "1")]
+    pub(crate) key_id: String,
+    /// Name of the file in the data directory.
+    #[prost(string, tag = "2")]
+    pub(crate) key_file: String,
+    #[prost(enumeration = "Standing", tag = "3")]
+    pub(crate) standing: i32,
+    /// Its certificate (DER); empty as long as there is none.
+    #[prost(bytes = "vec", tag = "4")]
+    pub(crate) certificate: Vec<u8>,
+    /// What leads from what it issues to an anchor: issuers below the anchor, the direct issuer first (DER).
+    #[prost(bytes = "vec", repeated, tag = "5")]
+    pub(crate) issuers: Vec<Vec<u8>>,
+    /// Trust anchors of what it issues, the newest first (DER).
+    #[prost(bytes = "vec", repeated, tag = "6")]
+    pub(crate) anchors: Vec<Vec<u8>>,
+}
+
+/// What a generation of the authority does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, prost::Enumeration)]
+pub(crate) enum Standing {
+    /// It issues.
+    Active = 0,
+    /// It waits for its first certificate.
+    Requested = 1,
+    /// It is in the trust bundle, and does not issue yet.
+    Prepared = 2,
+    /// It issues no more.
+    Former = 3,
+    /// It is not in the trust bundle any more.
+    Retired = 4,
+}
+
+/// Where the certificates of the authority come from.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct UpstreamRecord {
+    #[prost(enumeration = "UpstreamKind", tag = "1")]
+    pub(crate) kind: i32,
+    /// `host:port`.
+    #[prost(string, tag = "2")]
+    pub(crate) address: String,
+    /// The certificate with which this root authenticates to its upstream (DER); empty before the first enrolment there.
+    #[prost(bytes = "vec", tag = "3")]
+    pub(crate) identity: Vec<u8>,
+    /// File of its key.
+    #[prost(string, tag = "4")]
+    pub(crate) identity_key: String,
+    /// Issuers of `identity` below the anchor (DER).
+    #[prost(bytes = "vec", repeated, tag = "5")]
+    pub(crate) issuers: Vec<Vec<u8>>,
+    /// What the upstream is known by (DER).
+    #[prost(bytes = "vec", repeated, tag = "6")]
+    pub(crate) anchors: Vec<Vec<u8>>,
+    /// Seconds since 1970; 0: never.
+    #[prost(int64, tag = "7")]
+    pub(crate) renew_at: i64,
+    /// What was asked for and not answered yet.
+    #[prost(message, optional, tag = "8")]
+    pub(crate) pending: Option<PendingRecord>,
+    /// Seconds since 1970; 0: never.
+    #[prost(int64, tag = "9")]
+    pub(crate) renewed_at: i64,
+    /// Why the latest attempt failed; empty if it succeeded.
+    #[prost(string, tag = "10")]
+    pub(crate) error: String,
+    /// Reason of the latest failure.
+    #[prost(string, tag = "11")]
+    pub(crate) reason: String,
+}
+
+/// How the certificates of the authority are had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, prost::Enumeration)]
+pub(crate) enum UpstreamKind {
+    /// Self-signed.
+    SelfSigned = 0,
+    /// From another root, over the network.
+    Grpc = 1,
+    /// From another root, by files that are carried.
+    Offline = 2,
+}
+
+/// A request to the upstream: repeated with the same keys it is answered with the same certificates.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct PendingRecord {
+    /// `enroll/<id of the token>` or `renew/<serial number of the identity>`.
+    #[prost(string, tag = "1")]
+    pub(crate) purpose: String,
+    /// File of the key of the next identity.
+    #[prost(string, tag = "2")]
+    pub(crate) identity_key: String,
+    /// Key identifier of the generation that a certificate is asked for.
+    #[prost(string, tag = "3")]
+    pub(crate) key_id: String,
+    /// SHA-256 of the call in the newest file that was exported; empty if none was.
+    #[prost(bytes = "vec", tag = "4")]
+    pub(crate) call_digest: Vec<u8>,
+    /// SHA-256 of the upstream's trust anchor, from the token; empty for a renewal.
+    #[prost(bytes = "vec", tag = "5")]
+    pub(crate) fingerprint: Vec<u8>,
+    /// `host:port`, from the token.
+    #[prost(string, tag = "6")]
+    pub(crate) address: String,
+}
+
+impl GenerationRecord {
+    pub(crate) fn with(mut self, standing: Standing) -> Self {
+        self.set_standing(standing);
+        self
+    }
 }

@@ -4,21 +4,23 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use licensor::{
     admin::caller_name,
-    clock::{SharedClock, from_unix_seconds, timestamp},
+    clock::SharedClock,
     error::{Error, Reason, Result},
     event::{Event, EventKind},
-    key::fingerprint,
     page::page_size,
 };
 use proto::certification::v1::{
-    self as pb, AuditFinding, CertificateStatus, CreateBackupRequest, CreateBackupResponse,
-    CreateTokenRequest, CreateTokenResponse, DecommissionNodeRequest, DecommissionNodeResponse,
-    EnrollmentToken, GetAuthorityRequest, GetAuthorityResponse, GetCertificateRequest,
-    GetCertificateResponse, GetNodeRequest, GetNodeResponse, GetRootStatusRequest, GetRootStatusResponse,
-    ListCertificatesRequest, ListCertificatesResponse, ListNodesRequest, ListNodesResponse,
-    ListTokensRequest, ListTokensResponse, ProveCertificateRequest, ProveCertificateResponse,
-    RevokeCertificateRequest, RevokeCertificateResponse, RevokeTokenRequest, RevokeTokenResponse,
-    TokenStatus, VerifyAuditRequest, VerifyAuditResponse,
+    self as pb, ActivateRotationRequest, ActivateRotationResponse, AuditFinding, CreateBackupRequest,
+    CreateBackupResponse, CreateTokenRequest, CreateTokenResponse, DecommissionNodeRequest,
+    DecommissionNodeResponse, ExportAuthorityRequestRequest, ExportAuthorityRequestResponse,
+    GetAuthorityRequest, GetAuthorityResponse, GetCertificateRequest, GetCertificateResponse, GetNodeRequest,
+    GetNodeResponse, GetRootStatusRequest, GetRootStatusResponse, ImportAuthorityAnswerRequest,
+    ImportAuthorityAnswerResponse, ListCertificatesRequest, ListCertificatesResponse, ListNodesRequest,
+    ListNodesResponse, ListTokensRequest, ListTokensResponse, PrepareRotationRequest,
+    PrepareRotationResponse, ProveCertificateRequest, ProveCertificateResponse, RenewAuthorityRequest,
+    RenewAuthorityResponse, RetireAuthorityRequest, RetireAuthorityResponse, RevokeCertificateRequest,
+    RevokeCertificateResponse, RevokeTokenRequest, RevokeTokenResponse, SetUpstreamRequest,
+    SetUpstreamResponse, SignRequestRequest, SignRequestResponse, VerifyAuditRequest, VerifyAuditResponse,
     certification_admin_service_server::CertificationAdminService,
 };
 use tokio::sync::mpsc;
@@ -26,11 +28,13 @@ use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status};
 use zeroize::Zeroizing;
 
+use super::{carried, shown};
 use crate::{
     audit::{Audit, Finding, Progress},
     authority::{Authority, TokenOrder},
     backup,
-    ledger::{CertificateRecord, Ledger, NodeRecord, TokenRecord, TokenStanding},
+    ledger::{Ledger, UpstreamKind},
+    upstream::Upstream,
 };
 
 /// How long a token can be used unless its maker says otherwise.
@@ -41,6 +45,7 @@ const DEFAULT_TTL: Duration = Duration::from_secs(3600);
 pub(crate) struct AdminRpc {
     pub(crate) authority: Arc<Authority>,
     pub(crate) audit: Arc<Audit>,
+    pub(crate) upstream: Arc<Upstream>,
     pub(crate) clock: SharedClock,
 }
 
@@ -63,12 +68,16 @@ impl CertificationAdminService for AdminRpc {
             dns_names: request.dns_names,
             ip_addresses: request.ip_addresses,
             ttl,
+            root: request.root,
             by,
         };
         let (by, node) = (order.by.clone(), order.node.clone());
         let created = self.authority.create_token(order).await;
         let (token, record) = self.noted("CreateToken", &node, &by, created).await?;
-        Ok(Response::new(CreateTokenResponse { token, enrollment_token: Some(self.token(record)) }))
+        Ok(Response::new(CreateTokenResponse {
+            token,
+            enrollment_token: Some(shown::token(record, self.clock.now())),
+        }))
     }
 
     async fn list_tokens(
@@ -78,7 +87,7 @@ impl CertificationAdminService for AdminRpc {
         let request = request.into_inner();
         let (tokens, next_page_token) =
             self.ledger().tokens(&request.page_token, page_size(request.page_size)?).await?;
-        let tokens = tokens.into_iter().map(|token| self.token(token)).collect();
+        let tokens = tokens.into_iter().map(|token| shown::token(token, self.clock.now())).collect();
         Ok(Response::new(ListTokensResponse { tokens, next_page_token }))
     }
 
@@ -90,7 +99,7 @@ impl CertificationAdminService for AdminRpc {
         let id = request.into_inner().id.to_lowercase();
         let revoked = self.authority.revoke_token(&id, &by).await;
         let token = self.noted("RevokeToken", &id, &by, revoked).await?;
-        Ok(Response::new(RevokeTokenResponse { token: Some(self.token(token)) }))
+        Ok(Response::new(RevokeTokenResponse { token: Some(shown::token(token, self.clock.now())) }))
     }
 
     async fn list_nodes(
@@ -102,7 +111,7 @@ impl CertificationAdminService for AdminRpc {
             self.ledger().nodes(&request.page_token, page_size(request.page_size)?).await?;
         let mut nodes = Vec::with_capacity(records.len());
         for record in records {
-            nodes.push(self.node(record).await?);
+            nodes.push(shown::node(self.ledger(), record).await?);
         }
         Ok(Response::new(ListNodesResponse { nodes, next_page_token }))
     }
@@ -113,7 +122,7 @@ impl CertificationAdminService for AdminRpc {
             let message = format!("there is no node {name}: see `root-service nodes list`");
             Error::new(Reason::NodeUnknown, message).with("node", &name)
         })?;
-        Ok(Response::new(GetNodeResponse { node: Some(self.node(node.record).await?) }))
+        Ok(Response::new(GetNodeResponse { node: Some(shown::node(self.ledger(), node.record).await?) }))
     }
 
     async fn list_certificates(
@@ -129,10 +138,11 @@ impl CertificationAdminService for AdminRpc {
         };
         let mut certificates = Vec::with_capacity(records.len());
         for record in records {
-            let whole = self.certificate(record).await?;
+            let whole = shown::certificate(self.ledger(), record, self.clock.now()).await?;
             certificates.push(pb::Certificate {
                 certificate: Vec::new(),
                 server_certificate: Vec::new(),
+                authority_certificate: Vec::new(),
                 ..whole
             });
         }
@@ -145,12 +155,14 @@ impl CertificationAdminService for AdminRpc {
     ) -> Result<Response<GetCertificateResponse>, Status> {
         let serial = serial(&request.into_inner().serial);
         let certificate =
-            self.ledger().certificate(&serial).await.map_err(Error::from)?.ok_or_else(|| {
+            self.ledger().certificate_named(&serial).await.map_err(Error::from)?.ok_or_else(|| {
                 let message =
                     format!("there is no certificate {serial}: see `root-service certificates list`");
                 Error::new(Reason::CertificateUnknown, message).with("serial", &serial)
             })?;
-        Ok(Response::new(GetCertificateResponse { certificate: Some(self.certificate(certificate).await?) }))
+        Ok(Response::new(GetCertificateResponse {
+            certificate: Some(shown::certificate(self.ledger(), certificate, self.clock.now()).await?),
+        }))
     }
 
     async fn revoke_certificate(
@@ -165,7 +177,7 @@ impl CertificationAdminService for AdminRpc {
         let revoked = self.authority.revoke(&serial, reason, &by).await;
         let revoked = self.noted("RevokeCertificate", &serial, &by, revoked).await?;
         Ok(Response::new(RevokeCertificateResponse {
-            certificate: Some(self.certificate(revoked.record).await?),
+            certificate: Some(shown::certificate(self.ledger(), revoked.record, self.clock.now()).await?),
             revocation_list_number: revoked.list_number.unwrap_or_default(),
         }))
     }
@@ -179,7 +191,7 @@ impl CertificationAdminService for AdminRpc {
         let decommissioned = self.authority.decommission(&name, &by).await;
         let decommissioned = self.noted("DecommissionNode", &name, &by, decommissioned).await?;
         Ok(Response::new(DecommissionNodeResponse {
-            node: Some(self.node(decommissioned.record).await?),
+            node: Some(shown::node(self.ledger(), decommissioned.record).await?),
             revocation_list_number: decommissioned.list_number.unwrap_or_default(),
         }))
     }
@@ -188,7 +200,108 @@ impl CertificationAdminService for AdminRpc {
         &self,
         _: Request<GetAuthorityRequest>,
     ) -> Result<Response<GetAuthorityResponse>, Status> {
-        Ok(Response::new(GetAuthorityResponse { authority: Some(self.authority()) }))
+        let generations = self.authority.generations();
+        let authorities = generations.record().generations.iter().rev();
+        Ok(Response::new(GetAuthorityResponse {
+            authority: generations.active().map(|active| shown::authority(active)),
+            authorities: authorities.map(|record| shown::recorded_authority(&generations, record)).collect(),
+            upstream: Some(shown::upstream(&generations.record().upstream)),
+        }))
+    }
+
+    async fn renew_authority(
+        &self,
+        request: Request<RenewAuthorityRequest>,
+    ) -> Result<Response<RenewAuthorityResponse>, Status> {
+        let by = caller_name(request.extensions());
+        let renewed = self.upstream.renew(&by).await;
+        let renewed = self.noted("RenewAuthority", "", &by, renewed).await?;
+        Ok(Response::new(RenewAuthorityResponse { authority: Some(shown::authority(&renewed)) }))
+    }
+
+    async fn set_upstream(
+        &self,
+        request: Request<SetUpstreamRequest>,
+    ) -> Result<Response<SetUpstreamResponse>, Status> {
+        let by = caller_name(request.extensions());
+        let request = request.into_inner();
+        let set = async {
+            let kind = match request.kind() {
+                pb::UpstreamKind::Self_ => UpstreamKind::SelfSigned,
+                pb::UpstreamKind::Grpc => UpstreamKind::Grpc,
+                pb::UpstreamKind::Offline => UpstreamKind::Offline,
+                pb::UpstreamKind::Unspecified => {
+                    return Err(Error::new(Reason::InvalidArgument, "kind must be given"));
+                }
+            };
+            self.upstream.set(kind, &request.token, &by).await
+        };
+        self.noted("SetUpstream", request.kind().as_str_name(), &by, set.await).await?;
+        let generations = self.authority.generations();
+        Ok(Response::new(SetUpstreamResponse {
+            authority: generations.active().map(|active| shown::authority(active)),
+            upstream: Some(shown::upstream(&generations.record().upstream)),
+        }))
+    }
+
+    async fn export_authority_request(
+        &self,
+        request: Request<ExportAuthorityRequestRequest>,
+    ) -> Result<Response<ExportAuthorityRequestResponse>, Status> {
+        let by = caller_name(request.extensions());
+        let exported = self.upstream.export(&request.into_inner().token).await;
+        let request = self.noted("ExportAuthorityRequest", "", &by, exported).await?;
+        Ok(Response::new(ExportAuthorityRequestResponse { request }))
+    }
+
+    async fn import_authority_answer(
+        &self,
+        request: Request<ImportAuthorityAnswerRequest>,
+    ) -> Result<Response<ImportAuthorityAnswerResponse>, Status> {
+        let by = caller_name(request.extensions());
+        let imported = self.upstream.import(&request.into_inner().answer, &by).await;
+        let imported = self.noted("ImportAuthorityAnswer", "", &by, imported).await?;
+        Ok(Response::new(ImportAuthorityAnswerResponse { authority: Some(shown::authority(&imported)) }))
+    }
+
+    async fn sign_request(
+        &self,
+        request: Request<SignRequestRequest>,
+    ) -> Result<Response<SignRequestResponse>, Status> {
+        let by = caller_name(request.extensions());
+        let answered = carried::answer(&self.authority, &self.audit, &request.into_inner().request).await;
+        Ok(Response::new(self.noted("SignRequest", "", &by, answered).await?))
+    }
+
+    async fn prepare_rotation(
+        &self,
+        request: Request<PrepareRotationRequest>,
+    ) -> Result<Response<PrepareRotationResponse>, Status> {
+        let by = caller_name(request.extensions());
+        let prepared = self.upstream.prepare_rotation(&by).await;
+        let prepared = self.noted("PrepareRotation", "", &by, prepared).await?;
+        let authority = shown::recorded_authority(&self.authority.generations(), &prepared);
+        Ok(Response::new(PrepareRotationResponse { authority: Some(authority) }))
+    }
+
+    async fn activate_rotation(
+        &self,
+        request: Request<ActivateRotationRequest>,
+    ) -> Result<Response<ActivateRotationResponse>, Status> {
+        let by = caller_name(request.extensions());
+        let activated = self.authority.activate_rotation(&by).await;
+        let activated = self.noted("ActivateRotation", "", &by, activated).await?;
+        Ok(Response::new(ActivateRotationResponse { authority: Some(shown::authority(&activated)) }))
+    }
+
+    async fn retire_authority(
+        &self,
+        request: Request<RetireAuthorityRequest>,
+    ) -> Result<Response<RetireAuthorityResponse>, Status> {
+        let by = caller_name(request.extensions());
+        let retired = self.authority.retire(&by).await;
+        let retired = self.noted("RetireAuthority", "", &by, retired).await?;
+        Ok(Response::new(RetireAuthorityResponse { authority: Some(shown::authority(&retired)) }))
     }
 
     type VerifyAuditStream = Pin<Box<dyn Stream<Item = Result<VerifyAuditResponse, Status>> + Send>>;
@@ -270,7 +383,7 @@ impl CertificationAdminService for AdminRpc {
         let nodes = self.ledger().count_nodes().await?;
         Ok(Response::new(GetRootStatusResponse {
             trust_domain: self.authority.trust_domain().to_owned(),
-            authority: Some(self.authority()),
+            authority: self.authority.active().ok().map(|active| shown::authority(&active)),
             nodes: i64::try_from(nodes).unwrap_or(i64::MAX),
             enabled: disabled.is_none(),
             disabled_reason: disabled.map(|error| error.reason.to_string()).unwrap_or_default(),
@@ -309,89 +422,5 @@ impl AdminRpc {
 
     fn ledger(&self) -> &Ledger {
         self.authority.ledger()
-    }
-
-    fn authority(&self) -> pb::Authority {
-        let facts = self.authority.facts();
-        let validity = self.authority.validity();
-        pb::Authority {
-            serial: facts.serial.clone(),
-            key_id: facts.key_id.clone(),
-            subject: facts.subject.clone(),
-            not_before: Some(timestamp(validity.not_before)),
-            not_after: Some(timestamp(validity.not_after)),
-            certificate: self.authority.trust_anchor().to_vec(),
-            trust_anchor_fingerprint: fingerprint(self.authority.trust_anchor()),
-        }
-    }
-
-    fn token(&self, token: TokenRecord) -> EnrollmentToken {
-        let expires_at = from_unix_seconds(token.expires_at);
-        let status = match token.standing(self.clock.now()) {
-            TokenStanding::Unused => TokenStatus::Unused,
-            TokenStanding::Used => TokenStatus::Used,
-            TokenStanding::Expired => TokenStatus::Expired,
-            TokenStanding::Revoked => TokenStatus::Revoked,
-        };
-        EnrollmentToken {
-            id: token.id,
-            node: token.node,
-            owner: token.owner,
-            dns_names: token.dns_names,
-            ip_addresses: token.ip_addresses,
-            create_time: Some(timestamp(from_unix_seconds(token.created_at))),
-            expire_time: Some(timestamp(expires_at)),
-            status: status.into(),
-            serial: token.serial,
-        }
-    }
-
-    async fn node(&self, node: NodeRecord) -> Result<pb::Node> {
-        let newest = self.ledger().certificate(&node.current.serial).await?;
-        Ok(pb::Node {
-            name: node.name,
-            owner: node.owner,
-            dns_names: node.dns_names,
-            ip_addresses: node.ip_addresses,
-            enroll_time: Some(timestamp(from_unix_seconds(node.enrolled_at))),
-            not_after: newest.as_ref().map(|newest| timestamp(from_unix_seconds(newest.not_after))),
-            current_serial: newest.map(|newest| newest.serial).unwrap_or_default(),
-            decommission_time: (node.decommissioned_at != 0)
-                .then(|| timestamp(from_unix_seconds(node.decommissioned_at))),
-        })
-    }
-
-    async fn certificate(&self, record: CertificateRecord) -> Result<pb::Certificate> {
-        let node = self.ledger().node(&record.node).await?;
-        let newest = node.map(|node| node.record.current.serial).unwrap_or_default();
-        let superseded = newest != record.serial;
-        let not_after = from_unix_seconds(record.not_after);
-        let revocation = self.ledger().revocation(&record.issuer_key_id, &record.serial).await?;
-        let status = if revocation.is_some() {
-            CertificateStatus::Revoked
-        } else if superseded {
-            CertificateStatus::Superseded
-        } else if self.clock.now() >= not_after {
-            CertificateStatus::Expired
-        } else {
-            CertificateStatus::Current
-        };
-        Ok(pb::Certificate {
-            serial: record.serial,
-            node: record.node,
-            not_before: Some(timestamp(from_unix_seconds(record.not_before))),
-            not_after: Some(timestamp(not_after)),
-            status: status.into(),
-            superseded_by: if superseded { newest } else { String::new() },
-            issuer_key_id: record.issuer_key_id,
-            certificate: record.licensor,
-            server_certificate: record.server,
-            revoke_time: revocation
-                .as_ref()
-                .map(|revocation| timestamp(from_unix_seconds(revocation.revoked_at))),
-            revocation_reason: revocation
-                .and_then(|revocation| i32::try_from(revocation.reason).ok())
-                .unwrap_or_default(),
-        })
     }
 }

@@ -1,7 +1,9 @@
 //! gRPC: decodes, authenticates, calls one function of the authority or the ledger, encodes. No rules live here.
 
 mod admin;
+mod carried;
 mod certification;
+mod shown;
 
 use std::sync::Arc;
 

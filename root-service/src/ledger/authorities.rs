@@ -1,0 +1,80 @@
+//! The record of the root's own authorities: changed as a whole, each time with its events.
+
+use licensor::{
+    event::Event,
+    expiry::Validity,
+    store::{Batch, StoreError},
+};
+use prost::Message;
+
+use super::{AuthoritiesRecord, Ledger, NODE, NodeRecord, Versioned, decode, expiry};
+
+const AUTHORITIES: &[u8] = b"authorities";
+/// Nodes read from the store at once.
+const PAGE: usize = 1000;
+
+/// A change of the authorities.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) record: AuthoritiesRecord,
+    /// Validity of the certificate that issues from now on.
+    pub(crate) validity: Option<Validity>,
+    pub(crate) events: Vec<Event>,
+}
+
+impl Ledger {
+    pub(crate) async fn authorities(&self) -> Result<Option<Versioned<AuthoritiesRecord>>, StoreError> {
+        self.read(AUTHORITIES).await
+    }
+
+    /// Changes the authorities, which are as they were read. If another certificate is watched from now on, what was raised
+    /// of the former one ends.
+    pub(crate) async fn change_authorities(
+        &self,
+        former: Option<&Versioned<AuthoritiesRecord>>,
+        change: Change,
+    ) -> Result<Versioned<AuthoritiesRecord>, StoreError> {
+        let Change { record, validity, events } = change;
+        let mut batch = Batch::new();
+        let bytes = record.encode_to_vec();
+        batch.expect(AUTHORITIES, former.map(|former| former.bytes.clone()));
+        batch.put(AUTHORITIES, bytes.clone());
+        let watched = former.map(|former| former.record.watched.as_str()).unwrap_or_default();
+        if record.watched != watched {
+            if !watched.is_empty() {
+                self.events.end(&mut batch, &expiry::topic(watched));
+            }
+            if let Some(validity) = validity {
+                self.watch_authority(&mut batch, &record.watched, validity).await?;
+            }
+        }
+        self.events.commit(batch, events).await?;
+        Ok(Versioned { record, bytes })
+    }
+
+    /// Nodes whose newest certificate is of the authority with this key identifier, neither revoked nor expired at `now`
+    /// (seconds since 1970): how many, and the names of the first few.
+    pub(crate) async fn nodes_of(&self, key_id: &str, now: i64) -> Result<(usize, Vec<String>), StoreError> {
+        const NAMED: usize = 20;
+        let (mut count, mut names) = (0, Vec::new());
+        let mut from = NODE.as_bytes().to_vec();
+        loop {
+            let page = self.store.scan(NODE.as_bytes(), &from, PAGE).await?;
+            let Some((last, _)) = page.last() else { return Ok((count, names)) };
+            from = [last.as_slice(), &[0]].concat();
+            for (_, value) in &page {
+                let node: NodeRecord = decode(value)?;
+                if node.current.revoked {
+                    continue;
+                }
+                let certificate = self.certificate(&node.current.serial).await?;
+                if certificate.is_some_and(|held| held.issuer_key_id == key_id && held.not_after > now) {
+                    count += 1;
+                    if names.len() < NAMED {
+                        names.push(node.name);
+                    }
+                }
+            }
+        }
+    }
+}

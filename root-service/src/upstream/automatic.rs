@@ -1,0 +1,157 @@
+//! The task that renews the authority's certificate at its upstream by itself, and keeps the upstream's trust bundle.
+//!
+//! A trust anchor is left alone: whoever has written its fingerprint down shall not find another one some day.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use licensor::{
+    backoff,
+    clock::{from_unix_seconds, unix_seconds},
+    error::{Error, Result},
+    serve::Shutdown,
+};
+use verifier::Certificate;
+
+use super::{Upstream, wanted};
+use crate::ledger::{Standing, UpstreamKind, UpstreamRecord};
+
+/// Renews when the time has come.
+#[derive(Debug)]
+pub(crate) struct Automatic {
+    pub(crate) upstream: Arc<Upstream>,
+    /// How often at least the clock is looked at.
+    pub(crate) check_interval: Duration,
+    /// How often the trust bundle is asked for.
+    pub(crate) poll_interval: Duration,
+}
+
+/// When to do what.
+#[derive(Debug)]
+struct Plan {
+    failures: u32,
+    not_before: SystemTime,
+    next_poll: SystemTime,
+}
+
+impl Automatic {
+    /// Works until `shutdown`. An attempt that is under way is given up: the next start takes it up again.
+    pub(crate) async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
+        shutdown.cut(self.work()).await;
+        Ok(())
+    }
+
+    async fn work(&self) {
+        let authority = &self.upstream.authority;
+        let clock = authority.clock();
+        let mut changed = authority.subscribe();
+        let mut plan =
+            Plan { failures: 0, not_before: SystemTime::UNIX_EPOCH, next_poll: SystemTime::UNIX_EPOCH };
+        loop {
+            changed.mark_unchanged();
+            let record = self.upstream.record();
+            let by_network = record.kind() == UpstreamKind::Grpc && !record.identity.is_empty();
+            let now = clock.now();
+            let mut deadline = now + self.check_interval;
+            if by_network {
+                let due = self.due(&record).max(plan.not_before);
+                if now >= due {
+                    self.renew(&mut plan).await;
+                } else if now >= plan.next_poll {
+                    let pause = self.poll_interval.mul_f64(rand::random_range(0.8..1.2));
+                    plan.next_poll = now + pause;
+                    if let Err(error) = self.upstream.refresh_bundle(&record).await {
+                        tracing::info!(reason = %error.reason, %error, "the trust bundle of the upstream could not be fetched; it is tried again");
+                    }
+                }
+                deadline = due.min(plan.next_poll).max(clock.now());
+            }
+            tokio::select! {
+                () = clock.wait_until(deadline, self.check_interval) => {}
+                _ = changed.changed() => {}
+            }
+            // A clock that was set back must not keep waits alive that were meant to be short.
+            let now = clock.now();
+            plan.not_before = plan.not_before.min(now + backoff::LONGEST);
+            plan.next_poll = plan.next_poll.min(now + self.poll_interval.mul_f64(1.2));
+        }
+    }
+
+    /// When a certificate is to be asked for: at once for an authority that waits for its first.
+    fn due(&self, record: &UpstreamRecord) -> SystemTime {
+        let generations = self.upstream.authority.generations();
+        let waits = generations.record().generations.iter().any(|it| it.standing() == Standing::Requested);
+        if waits { SystemTime::UNIX_EPOCH } else { from_unix_seconds(record.renew_at) }
+    }
+
+    async fn renew(&self, plan: &mut Plan) {
+        let authority = &self.upstream.authority;
+        let renewed = self.upstream.renew("").await;
+        let now = authority.clock().now();
+        let left = authority.active().ok().and_then(|it| it.validity.not_after.duration_since(now).ok());
+        match renewed {
+            // Where the clocks are far apart, the new certificate may look due at once.
+            Ok(generation) => {
+                *plan = Plan {
+                    failures: 0,
+                    not_before: now + (generation.validity.lifetime() / 20).max(Duration::from_secs(1)),
+                    next_poll: plan.next_poll,
+                }
+            }
+            Err(Error { retry_after, .. }) => {
+                plan.failures = plan.failures.saturating_add(1);
+                let random = rand::random_range(0.0..1.0);
+                let left = left.unwrap_or_default();
+                plan.not_before = now + backoff::delay(plan.failures, left, retry_after, random);
+            }
+        }
+    }
+}
+
+impl Upstream {
+    /// Takes the trust bundle of the upstream, if what this authority issues is still believed by it.
+    async fn refresh_bundle(&self, record: &UpstreamRecord) -> Result<()> {
+        let bundle = self.fetch_bundle(record).await?;
+        if bundle.trust_anchors == record.anchors {
+            return Ok(());
+        }
+        let _turn = self.turn.lock().await;
+        let generations = self.authority.generations();
+        let now = self.authority.now();
+        let Some(active) = generations.active() else { return Ok(()) };
+        if wanted(generations.record()).as_deref() != Some(active.key_id())
+            || generations.record().upstream != *record
+        {
+            // Something is under way: the next poll takes it.
+            return Ok(());
+        }
+        let mut others = active.issuers.get(1..).unwrap_or_default().to_vec();
+        others.extend(bundle.issuers.iter().flat_map(|issuer| issuer.certificates.iter().cloned()));
+        let anchors = bundle.trust_anchors;
+        let issuers = self.chain(active.key_id(), &active.certificate, &others, &anchors, now)?;
+        let key_id = active.key_id().to_owned();
+        let seconds = unix_seconds(now);
+        let change = |record: &mut crate::ledger::AuthoritiesRecord| {
+            record.upstream.anchors.clone_from(&anchors);
+            for generation in &mut record.generations {
+                if generation.standing() == Standing::Retired || generation.certificate.is_empty() {
+                    continue;
+                }
+                let of_key = |der: &&Vec<u8>| {
+                    Certificate::parse(der)
+                        .is_ok_and(|own| own.key_id == generation.key_id && seconds < own.not_after)
+                };
+                let own: Vec<_> = generation.anchors.iter().filter(of_key).cloned().collect();
+                generation.anchors = [anchors.clone(), own].concat();
+                if generation.key_id == key_id {
+                    generation.issuers.clone_from(&issuers);
+                }
+            }
+        };
+        self.authority.change_upstream(change, Vec::new()).await?;
+        tracing::info!("the trust bundle of the upstream has changed, and was taken over");
+        Ok(())
+    }
+}

@@ -1,0 +1,199 @@
+//! The upstream: where the authority's own certificates come from. Another root over the network, files that are carried,
+//! or nobody: then the authority signs for itself.
+//!
+//! Keys are on the disk and recorded before anything is asked for with them, and an answer is checked before any of it is
+//! kept. Whatever stops in between, the next attempt uses the same keys and gets the same certificates.
+
+mod answer;
+mod automatic;
+mod carried;
+mod conversation;
+
+use std::sync::Arc;
+
+use licensor::{
+    error::{Error, Reason, Result},
+    event::{Event, EventKind},
+    key::PrivateKey,
+    token::EnrollmentToken,
+};
+use tokio::sync::Mutex;
+use verifier::{Certificate, certificate::hex};
+
+pub(crate) use automatic::Automatic;
+
+use crate::{
+    authority::{Authority, Generation, InitError},
+    ledger::{AuthoritiesRecord, GenerationRecord, PendingRecord, Standing, UpstreamKind, UpstreamRecord},
+};
+
+/// Fetches the authority's certificates.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    authority: Arc<Authority>,
+    /// Held while one asks the upstream for a certificate.
+    turn: Mutex<()>,
+}
+
+/// What a certificate is asked for with.
+struct Attempt {
+    pending: PendingRecord,
+    /// Of the next identity.
+    identity_key: PrivateKey,
+    /// Of the authority.
+    authority_key: Arc<PrivateKey>,
+}
+
+impl Upstream {
+    pub(crate) fn new(authority: Arc<Authority>) -> Self {
+        Self { authority, turn: Mutex::default() }
+    }
+
+    /// Renews the authority's certificate, or fetches that of the authority that is to follow.
+    ///
+    /// # Errors
+    /// `UPSTREAM_OFFLINE` if files are carried; what keeps the upstream from answering, or from being believed.
+    pub(crate) async fn renew(&self, by: &str) -> Result<Arc<Generation>> {
+        let _turn = self.turn.lock().await;
+        let record = self.record();
+        match record.kind() {
+            UpstreamKind::SelfSigned => self.authority.renew_anchor(by).await,
+            UpstreamKind::Offline => Err(Error::new(
+                Reason::UpstreamOffline,
+                "the certificate of this root comes in files: run `root-service authority export-request`, carry the file to the upstream, and import its answer",
+            )),
+            UpstreamKind::Grpc => {
+                let renewed = self.renew_over_network(&record, by).await;
+                if let Err(error) = &renewed {
+                    self.note_failure(error).await;
+                }
+                renewed
+            }
+        }
+    }
+
+    /// Changes the upstream. A certificate of a new one is fetched at once if a token is given.
+    pub(crate) async fn set(&self, kind: UpstreamKind, token: &str, by: &str) -> Result<()> {
+        let _turn = self.turn.lock().await;
+        let record = self.record();
+        match kind {
+            UpstreamKind::SelfSigned => _ = self.authority.renew_anchor(by).await?,
+            UpstreamKind::Grpc if !token.is_empty() => _ = self.enroll_over_network(token, by).await?,
+            UpstreamKind::Grpc if record.identity.is_empty() => {
+                let message =
+                    "a token of the upstream is needed (there: `root-service token create --root …`)";
+                return Err(Error::new(Reason::InvalidArgument, message));
+            }
+            UpstreamKind::Grpc | UpstreamKind::Offline => {}
+        }
+        let upstream = match kind {
+            UpstreamKind::SelfSigned => "itself".to_owned(),
+            UpstreamKind::Grpc => format!("the root at {}", self.record().address),
+            UpstreamKind::Offline => "files that are carried".to_owned(),
+        };
+        let event = Event::new(EventKind::UpstreamChanged).by(by).argument("upstream", upstream);
+        let events = if record.kind() == kind { Vec::new() } else { vec![event] };
+        self.authority.change_upstream(|record| record.upstream.set_kind(kind), events).await?;
+        Ok(())
+    }
+
+    /// Makes the authority that is to follow. Its certificate is fetched at once, unless files are carried.
+    pub(crate) async fn prepare_rotation(&self, by: &str) -> Result<GenerationRecord> {
+        let prepared = self.authority.prepare_rotation(by).await?;
+        if prepared.standing() == Standing::Requested && self.record().kind() == UpstreamKind::Grpc {
+            self.renew(by).await?;
+        }
+        let generations = self.authority.generations();
+        let record = generations.record().generations.iter().find(|it| it.key_id == prepared.key_id);
+        Ok(record.cloned().unwrap_or(prepared))
+    }
+
+    fn record(&self) -> UpstreamRecord {
+        self.authority.generations().record().upstream.clone()
+    }
+
+    /// The keys of an attempt that may have got through, or others; recorded before they are used.
+    async fn begin(&self, purpose: String, token: Option<&EnrollmentToken>) -> Result<Attempt> {
+        let generations = self.authority.generations();
+        let record = generations.record();
+        let key_id = wanted(record).ok_or_else(|| Error::internal("upstream", "there is no authority"))?;
+        let authority_key = self.authority.key_of(&key_id)?;
+        let files = self.authority.files();
+        let failed = |error: InitError| crate::authority::files_error(&error);
+        if let Some(pending) = &record.upstream.pending
+            && pending.purpose == purpose
+            && pending.key_id == key_id
+        {
+            let identity_key = files.load(&pending.identity_key).map_err(failed)?;
+            return Ok(Attempt { pending: pending.clone(), identity_key, authority_key });
+        }
+        let (name, identity_key) = files.generate("upstream").map_err(failed)?;
+        let pending = PendingRecord {
+            purpose,
+            identity_key: name.clone(),
+            key_id,
+            call_digest: Vec::new(),
+            fingerprint: token.map(|token| token.fingerprint().to_vec()).unwrap_or_default(),
+            address: token.map(|token| token.address.clone()).unwrap_or_default(),
+        };
+        let begun = pending.clone();
+        let former = record.upstream.pending.as_ref().map(|pending| pending.identity_key.clone());
+        let kept = self.authority.change_upstream(|record| record.upstream.pending = Some(begun), Vec::new());
+        match kept.await {
+            Ok(_) => {
+                former.iter().for_each(|former| files.remove(former));
+                Ok(Attempt { pending, identity_key, authority_key })
+            }
+            Err(error) => {
+                files.remove(&name);
+                Err(error)
+            }
+        }
+    }
+
+    /// Keeps why an attempt failed. Of failures in a row that have the same reason, the first is an event.
+    async fn note_failure(&self, error: &Error) {
+        let reason = error.reason.as_str();
+        tracing::warn!(reason, %error, "the authority could not be renewed; its certificate is kept");
+        let problem: String = error.message.chars().take(1000).collect();
+        let mut events = Vec::new();
+        if self.record().reason != reason {
+            let active = self.authority.active();
+            let facts = active.as_ref().map(|active| &active.facts);
+            let event = Event::new(EventKind::RenewalFailed)
+                .about(facts.map_or("", |facts| &facts.serial), "")
+                .argument("holder", facts.map_or("this root", |facts| &facts.common_name))
+                .argument("reason", reason)
+                .argument("problem", &problem);
+            events.push(event);
+        }
+        let change = |record: &mut AuthoritiesRecord| {
+            record.upstream.error = problem;
+            reason.clone_into(&mut record.upstream.reason);
+        };
+        if let Err(error) = self.authority.change_upstream(change, events).await {
+            tracing::error!(%error, "that the renewal of the authority failed could not be kept");
+        }
+    }
+}
+
+/// Key identifier of the generation that a certificate is to be asked for: one that waits for its first, or the one that
+/// issues.
+fn wanted(record: &AuthoritiesRecord) -> Option<String> {
+    let with = |standing| record.generations.iter().find(move |it| it.standing() == standing);
+    with(Standing::Requested).or_else(|| with(Standing::Active)).map(|it| it.key_id.clone())
+}
+
+/// The purpose of an enrolment with this token.
+fn enrollment(token: &EnrollmentToken) -> String {
+    format!("enroll/{}", hex(&token.id))
+}
+
+/// The purpose of a renewal with this identity (DER).
+fn renewal(identity: &[u8]) -> Result<String> {
+    let facts = Certificate::parse(identity).map_err(|_| {
+        let message = "this root was never enrolled at an upstream: a token is needed (there: `root-service token create --root …`)";
+        Error::new(Reason::NotEnrolled, message)
+    })?;
+    Ok(format!("renew/{}", facts.serial))
+}
