@@ -141,6 +141,15 @@ impl Authority {
                 Standing::Active | Standing::Retired => {}
             }
         }
+        // What was retired long ago has nothing left to sign.
+        let now = unix_seconds(self.clock.now());
+        let over = |it: &GenerationRecord| {
+            it.standing() == Standing::Retired
+                && Certificate::parse(&it.certificate).is_ok_and(|facts| now >= facts.not_after)
+        };
+        let (gone, kept) = record.generations.into_iter().partition(over);
+        record.generations = kept;
+        let gone: Vec<GenerationRecord> = gone;
         let failed = |error: InitError| files_error(&error);
         let (key_file, key) = self.files.generate("authority").map_err(failed)?;
         let key = Arc::new(key);
@@ -162,7 +171,10 @@ impl Authority {
         record.generations.push(generation.clone());
         let change = Renovation { record, key: Some((key_id, key)), events: vec![event] };
         match self.renovate(&generations, change).await {
-            Ok(_) => Ok(generation),
+            Ok(_) => {
+                gone.iter().for_each(|gone| self.files.remove(&gone.key_file));
+                Ok(generation)
+            }
             Err(error) => {
                 self.files.remove(&key_file);
                 Err(error)

@@ -1,15 +1,22 @@
 //! The record of the root's own authorities: changed as a whole, each time with its events.
+//!
+//! Certificates are records of their own, under their digests: the record has digests in their place, and stays small
+//! however many there are.
 
 use licensor::{
     event::Event,
     expiry::Validity,
+    key::sha256,
     store::{Batch, StoreError},
 };
 use prost::Message;
 
-use super::{AuthoritiesRecord, Ledger, NODE, NodeRecord, Versioned, decode, expiry};
+use super::{
+    AuthoritiesRecord, GenerationRecord, Ledger, NODE, NodeRecord, UpstreamRecord, Versioned, decode, expiry,
+};
 
 const AUTHORITIES: &[u8] = b"authorities";
+const OWN_CERTIFICATE: &[u8] = b"own-certificate/";
 /// Nodes read from the store at once.
 const PAGE: usize = 1000;
 
@@ -24,7 +31,17 @@ pub(crate) struct Change {
 
 impl Ledger {
     pub(crate) async fn authorities(&self) -> Result<Option<Versioned<AuthoritiesRecord>>, StoreError> {
-        self.read(AUTHORITIES).await
+        let Some(mut read) = self.read::<AuthoritiesRecord>(AUTHORITIES).await? else { return Ok(None) };
+        for certificate in certificates(&mut read.record) {
+            if !certificate.is_empty() {
+                let der = self.store.get(&[OWN_CERTIFICATE, certificate].concat()).await?;
+                *certificate = der.ok_or_else(|| StoreError::Damaged {
+                    path: "the ledger".into(),
+                    cause: "a certificate of the authority is missing".into(),
+                })?;
+            }
+        }
+        Ok(Some(read))
     }
 
     /// Changes the authorities, which are as they were read. If another certificate is watched from now on, what was raised
@@ -36,7 +53,14 @@ impl Ledger {
     ) -> Result<Versioned<AuthoritiesRecord>, StoreError> {
         let Change { record, validity, events } = change;
         let mut batch = Batch::new();
-        let bytes = record.encode_to_vec();
+        let mut brief = record.clone();
+        for certificate in certificates(&mut brief) {
+            if !certificate.is_empty() {
+                let digest = sha256(certificate).to_vec();
+                batch.put([OWN_CERTIFICATE, &digest].concat(), std::mem::replace(certificate, digest));
+            }
+        }
+        let bytes = brief.encode_to_vec();
         batch.expect(AUTHORITIES, former.map(|former| former.bytes.clone()));
         batch.put(AUTHORITIES, bytes.clone());
         let watched = former.map(|former| former.record.watched.as_str()).unwrap_or_default();
@@ -77,4 +101,15 @@ impl Ledger {
             }
         }
     }
+}
+
+/// Every certificate in a record.
+fn certificates(record: &mut AuthoritiesRecord) -> impl Iterator<Item = &mut Vec<u8>> {
+    let AuthoritiesRecord { generations, upstream, .. } = record;
+    let of_generations = generations.iter_mut().flat_map(|generation| {
+        let GenerationRecord { certificate, issuers, anchors, .. } = generation;
+        std::iter::once(certificate).chain(issuers).chain(anchors)
+    });
+    let UpstreamRecord { identity, issuers, anchors, .. } = upstream;
+    of_generations.chain(std::iter::once(identity)).chain(issuers).chain(anchors)
 }

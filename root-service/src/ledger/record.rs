@@ -249,7 +249,8 @@ pub(crate) struct AuthorityRecord {
     pub(crate) not_after: i64,
 }
 
-/// The authorities of this root, and where their certificates come from. Key: `authorities`.
+/// The authorities of this root, and where their certificates come from. Key: `authorities`; in the store it has the digests
+/// of certificates in their place, and each is under `own-certificate/<SHA-256>`.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct AuthoritiesRecord {
     /// The oldest first.

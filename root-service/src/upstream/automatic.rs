@@ -16,7 +16,7 @@ use licensor::{
 use verifier::Certificate;
 
 use super::{Upstream, wanted};
-use crate::ledger::{Standing, UpstreamKind, UpstreamRecord};
+use crate::ledger::{AuthoritiesRecord, Standing, UpstreamKind, UpstreamRecord};
 
 /// Renews when the time has come.
 #[derive(Debug)]
@@ -51,18 +51,19 @@ impl Automatic {
             Plan { failures: 0, not_before: SystemTime::UNIX_EPOCH, next_poll: SystemTime::UNIX_EPOCH };
         loop {
             changed.mark_unchanged();
-            let record = self.upstream.record();
+            let generations = authority.generations();
+            let record = &generations.record().upstream;
             let by_network = record.kind() == UpstreamKind::Grpc && !record.identity.is_empty();
             let now = clock.now();
             let mut deadline = now + self.check_interval;
             if by_network {
-                let due = self.due(&record).max(plan.not_before);
+                let due = due(generations.record()).max(plan.not_before);
                 if now >= due {
-                    self.renew(&mut plan).await;
+                    self.renew(&mut plan, generations.record()).await;
                 } else if now >= plan.next_poll {
                     let pause = self.poll_interval.mul_f64(rand::random_range(0.8..1.2));
                     plan.next_poll = now + pause;
-                    if let Err(error) = self.upstream.refresh_bundle(&record).await {
+                    if let Err(error) = self.upstream.refresh_bundle(record).await {
                         tracing::info!(reason = %error.reason, %error, "the trust bundle of the upstream could not be fetched; it is tried again");
                     }
                 }
@@ -79,26 +80,17 @@ impl Automatic {
         }
     }
 
-    /// When a certificate is to be asked for: at once for an authority that waits for its first.
-    fn due(&self, record: &UpstreamRecord) -> SystemTime {
-        let generations = self.upstream.authority.generations();
-        let waits = generations.record().generations.iter().any(|it| it.standing() == Standing::Requested);
-        if waits { SystemTime::UNIX_EPOCH } else { from_unix_seconds(record.renew_at) }
-    }
-
-    async fn renew(&self, plan: &mut Plan) {
+    async fn renew(&self, plan: &mut Plan, seen: &AuthoritiesRecord) {
         let authority = &self.upstream.authority;
-        let renewed = self.upstream.renew("").await;
+        let renewed = self.upstream.renew_unless_changed(seen).await;
         let now = authority.clock().now();
         let left = authority.active().ok().and_then(|it| it.validity.not_after.duration_since(now).ok());
         match renewed {
             // Where the clocks are far apart, the new certificate may look due at once.
-            Ok(generation) => {
-                *plan = Plan {
-                    failures: 0,
-                    not_before: now + (generation.validity.lifetime() / 20).max(Duration::from_secs(1)),
-                    next_poll: plan.next_poll,
-                }
+            Ok(()) => {
+                let lifetime = authority.active().map(|active| active.validity.lifetime());
+                plan.failures = 0;
+                plan.not_before = now + (lifetime.unwrap_or_default() / 20).max(Duration::from_secs(1));
             }
             Err(Error { retry_after, .. }) => {
                 plan.failures = plan.failures.saturating_add(1);
@@ -108,6 +100,12 @@ impl Automatic {
             }
         }
     }
+}
+
+/// When a certificate is to be asked for: at once for an authority that waits for its first.
+fn due(record: &AuthoritiesRecord) -> SystemTime {
+    let waits = record.generations.iter().any(|it| it.standing() == Standing::Requested);
+    if waits { SystemTime::UNIX_EPOCH } else { from_unix_seconds(record.upstream.renew_at) }
 }
 
 impl Upstream {
@@ -133,7 +131,7 @@ impl Upstream {
         let issuers = self.chain(active.key_id(), &active.certificate, &others, &anchors, now)?;
         let key_id = active.key_id().to_owned();
         let seconds = unix_seconds(now);
-        let change = |record: &mut crate::ledger::AuthoritiesRecord| {
+        let change = |record: &mut AuthoritiesRecord| {
             record.upstream.anchors.clone_from(&anchors);
             for generation in &mut record.generations {
                 if generation.standing() == Standing::Retired || generation.certificate.is_empty() {

@@ -55,6 +55,19 @@ impl Upstream {
     /// `UPSTREAM_OFFLINE` if files are carried; what keeps the upstream from answering, or from being believed.
     pub(crate) async fn renew(&self, by: &str) -> Result<Arc<Generation>> {
         let _turn = self.turn.lock().await;
+        self.renew_in_turn(by).await
+    }
+
+    /// Renews, unless somebody else was faster since `seen` was read.
+    async fn renew_unless_changed(&self, seen: &AuthoritiesRecord) -> Result<()> {
+        let _turn = self.turn.lock().await;
+        if self.authority.generations().record() == seen {
+            self.renew_in_turn("").await?;
+        }
+        Ok(())
+    }
+
+    async fn renew_in_turn(&self, by: &str) -> Result<Arc<Generation>> {
         let record = self.record();
         match record.kind() {
             UpstreamKind::SelfSigned => self.authority.renew_anchor(by).await,
@@ -99,9 +112,10 @@ impl Upstream {
 
     /// Makes the authority that is to follow. Its certificate is fetched at once, unless files are carried.
     pub(crate) async fn prepare_rotation(&self, by: &str) -> Result<GenerationRecord> {
+        let _turn = self.turn.lock().await;
         let prepared = self.authority.prepare_rotation(by).await?;
         if prepared.standing() == Standing::Requested && self.record().kind() == UpstreamKind::Grpc {
-            self.renew(by).await?;
+            self.renew_in_turn(by).await?;
         }
         let generations = self.authority.generations();
         let record = generations.record().generations.iter().find(|it| it.key_id == prepared.key_id);
