@@ -34,7 +34,7 @@ use crate::{
     expiry_watch::ExpiryWatch,
     ledger::Ledger,
     licensing::Licensing,
-    renewal::{Automatic, KeyStore, Parts, Renewal, RevocationWatch, SeenCheckpoint},
+    renewal::{Automatic, KeyStore, Parts, Renewal, RevocationWatch, SeenCheckpoint, Upkeep},
     rpc::{AdminRpc, LicensingRpc, StatusRpc},
 };
 
@@ -97,8 +97,6 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         clock: clock.clone(),
         metrics: core.metrics.clone(),
         file: config.data_dir.join("revocation-list.crl"),
-        poll_interval: config.revocation.poll_interval.0,
-        check_interval: config.expiry.check_interval.0,
     };
     revocation.recall();
     note_other_root(&config, core.renewal.subscribe().borrow().as_deref());
@@ -168,7 +166,13 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         token_file: config.enrollment.token_file.clone(),
     };
     parts.start("automatic renewal", automatic.run(shutdown.clone()));
-    parts.start("the revocation watch", revocation.run(shutdown));
+    let upkeep = Upkeep {
+        revocation,
+        clock: clock.clone(),
+        poll_interval: config.revocation.poll_interval.0,
+        check_interval: config.expiry.check_interval.0,
+    };
+    parts.start("the upkeep", upkeep.run(shutdown));
     tracing::info!(listen = %config.listen, ops = %config.ops_listen, admin = %admin_path.display(), "serving");
     let outcome = parts.run(stop, core.store.failure(), config.limits.drain.0).await;
     // One that stays behind is replaced at the next start.

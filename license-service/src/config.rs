@@ -103,7 +103,7 @@ impl Default for RenewalConfig {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RevocationConfig {
-    /// How often the revocation list is fetched, give or take a fifth.
+    /// How often the revocation list and the trust bundle are fetched, give or take a fifth.
     pub(crate) poll_interval: Span,
 }
 

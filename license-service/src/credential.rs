@@ -40,6 +40,36 @@ pub(crate) struct Issuance {
     pub(crate) keys: Arc<Keys>,
 }
 
+impl Issuance {
+    /// That both certificates lead through `issuers` to one of `anchors` at `now`.
+    pub(crate) fn verify(
+        &self,
+        issuers: &[Vec<u8>],
+        anchors: &[Vec<u8>],
+        now: SystemTime,
+    ) -> Result<(), ChainError> {
+        let now = unix_seconds(now);
+        verify_licensor_chain(&self.licensor, issuers, anchors, now)?;
+        verify_server_chain(&self.server, issuers, anchors, now).map(|_| ())
+    }
+
+    /// That a trust bundle with these issuers is fit for both certificates at `now`; if not, what is wrong with it.
+    pub(crate) fn check_bundle(
+        &self,
+        issuers: &[Vec<u8>],
+        anchors: &[Vec<u8>],
+        now: SystemTime,
+    ) -> Result<(), String> {
+        if anchors.is_empty() {
+            return Err("is empty".into());
+        }
+        if issuers.iter().chain(anchors).any(|der| Certificate::parse(der).is_err()) {
+            return Err("has something that is no certificate".into());
+        }
+        self.verify(issuers, anchors, now).map_err(|error| format!("does not fit: {error}"))
+    }
+}
+
 /// The private keys of a server.
 #[derive(Debug)]
 pub(crate) struct Keys {
@@ -71,22 +101,16 @@ pub(crate) struct Credential {
 }
 
 impl Credential {
-    /// Checks what a root answered, against the anchors that were trusted before, at `now`.
+    /// Checks what a root answered, at `now`: it leads to the anchors that were trusted before, and to those that it
+    /// brings. A root that has another key is known by the certificate that its former key signed for it.
     ///
     /// # Errors
     /// `CREDENTIAL_INVALID`, or `CERTIFICATE_NOT_YET_VALID` if this machine's clock is behind.
     pub(crate) fn check(issuance: Issuance, trusted: &[Vec<u8>], now: SystemTime) -> Result<Self> {
-        verify_licensor_chain(&issuance.licensor, &issuance.issuers, trusted, unix_seconds(now))
-            .and_then(|_| {
-                verify_server_chain(&issuance.server, &issuance.issuers, trusted, unix_seconds(now))
-            })
-            .map_err(|error| chain_error(&error, now))?;
-        if issuance.anchors.iter().any(|anchor| Certificate::parse(anchor).is_err()) {
-            return Err(invalid("its trust bundle has something that is no certificate"));
-        }
-        if !trusted.iter().any(|anchor| issuance.anchors.contains(anchor)) {
-            return Err(invalid("its trust bundle does not have the trust anchor that this server knows"));
-        }
+        issuance.verify(&issuance.issuers, trusted, now).map_err(|error| chain_error(&error, now))?;
+        issuance
+            .check_bundle(&issuance.issuers, &issuance.anchors, now)
+            .map_err(|problem| invalid(&format!("its trust bundle {problem}")))?;
         Self::assemble(issuance)
     }
 

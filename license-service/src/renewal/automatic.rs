@@ -84,7 +84,11 @@ impl Automatic {
                     if changed.is_err() {
                         return;
                     }
-                    attempts = self.renewed(&watch);
+                    // The trust bundle may have been replaced, or word may have come of a revocation: no success of a
+                    // renewal.
+                    if serial(watch.borrow().as_ref()) != serial(credential.as_ref()) {
+                        attempts = self.renewed(&watch);
+                    }
                 }
             }
             // A clock that was set back must not keep a wait alive that was meant to be short.
@@ -138,6 +142,10 @@ impl Automatic {
         attempts.not_before = Some(now + wait);
         attempts.pause = wait;
     }
+}
+
+fn serial(credential: Option<&Arc<Credential>>) -> Option<&str> {
+    credential.map(|credential| credential.facts.serial.as_str())
 }
 
 /// Whether the root knows the certificate and does not renew it: only people can change that.

@@ -1,22 +1,18 @@
 //! Fetches the issuer's revocation list, and finds out whether the own certificate is on it.
 
-use std::{
-    fs, io,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{fs, io, path::PathBuf, sync::Arc};
 
 use licensor::{
     clock::{SharedClock, from_unix_seconds, rfc3339, unix_seconds},
     error::{Error, Reason, Result},
     file, root_client,
-    serve::Shutdown,
     telemetry::Metrics,
-    tls::client_config,
 };
-use proto::certification::v1::GetRevocationListRequest;
-use tokio::{sync::watch, task::block_in_place};
+use proto::certification::v1::{
+    GetRevocationListRequest, certification_service_client::CertificationServiceClient,
+};
+use tokio::task::block_in_place;
+use tonic::transport::Channel;
 use verifier::{RevocationList, RevocationListError};
 
 use super::Renewal;
@@ -25,9 +21,7 @@ use crate::credential::Credential;
 /// The number of a list that a root spoke of without its number.
 pub(super) const ONE_TO_COME: u64 = u64::MAX;
 /// A list of this many octets is taken at most.
-const LARGEST: usize = 64 << 20;
-/// Pause after a failure, give or take a fifth.
-const AGAIN: Duration = Duration::from_secs(60);
+pub(super) const LARGEST: usize = 64 << 20;
 /// Seconds by which the clocks of root and node may differ.
 const LEEWAY: i64 = 120;
 
@@ -39,19 +33,9 @@ pub(crate) struct RevocationWatch {
     pub(crate) metrics: Arc<Metrics>,
     /// Where the list is kept (DER).
     pub(crate) file: PathBuf,
-    /// How often the list is asked for.
-    pub(crate) poll_interval: Duration,
-    /// How often at least the clock is looked at.
-    pub(crate) check_interval: Duration,
 }
 
 impl RevocationWatch {
-    /// Works until `shutdown`.
-    pub(crate) async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
-        shutdown.cut(self.watch()).await;
-        Ok(())
-    }
-
     /// Disables the service if the list that was kept has its certificate; to be done before anything is served, so that
     /// a revoked server issues nothing after a restart either.
     pub(crate) fn recall(&self) {
@@ -61,63 +45,9 @@ impl RevocationWatch {
         }
     }
 
-    async fn watch(&self) {
-        let mut credentials = self.renewal.subscribe();
-        let mut told = self.renewal.list_number.subscribe();
-        let mut known: Option<RevocationList> = None;
-        let mut next_poll = SystemTime::UNIX_EPOCH;
-        loop {
-            let credential = credentials.borrow_and_update().clone();
-            let newest = *told.borrow_and_update();
-            if let Some(credential) = &credential {
-                let of_issuer = |list: &RevocationList| list.issuer_key_id == credential.facts.issuer_key_id;
-                known = known.filter(of_issuer).or_else(|| self.kept(credential));
-                self.mark(credential, known.as_ref());
-                self.show(known.as_ref());
-                let newer = known.as_ref().is_none_or(|list| match newest {
-                    // The root said that it was revoked: the list follows.
-                    ONE_TO_COME => credential.revoked.get().is_none(),
-                    newest => list.number < newest,
-                });
-                if newer || self.clock.now() >= next_poll {
-                    let pause = match self.fetch(credential, known.as_ref()).await {
-                        Ok(list) => {
-                            known = list.or(known);
-                            self.mark(credential, known.as_ref());
-                            self.show(known.as_ref());
-                            self.poll_interval
-                        }
-                        Err(error) => {
-                            self.say_failed(&error, known.as_ref());
-                            self.poll_interval.min(AGAIN)
-                        }
-                    };
-                    next_poll = self.clock.now() + pause.mul_f64(rand::random_range(0.8..1.2));
-                }
-            }
-            self.wait(next_poll, &mut credentials, &mut told).await;
-        }
-    }
-
-    async fn wait(
-        &self,
-        next_poll: SystemTime,
-        credentials: &mut super::CredentialWatch,
-        told: &mut watch::Receiver<u64>,
-    ) {
-        // A clock that was set back must not put the next poll off for long.
-        let latest = self.clock.now() + self.poll_interval.mul_f64(1.2);
-        let deadline = next_poll.min(latest).max(self.clock.now());
-        tokio::select! {
-            () = self.clock.wait_until(deadline, self.check_interval) => {}
-            _ = credentials.changed() => {}
-            _ = told.changed() => {}
-        }
-    }
-
     /// The list that was kept on the disk, if it is one of the credential's issuer. How old it is does not matter: what is
     /// on it was revoked.
-    fn kept(&self, credential: &Credential) -> Option<RevocationList> {
+    pub(super) fn kept(&self, credential: &Credential) -> Option<RevocationList> {
         let der = match fs::read(&self.file) {
             Ok(der) => der,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -132,24 +62,20 @@ impl RevocationWatch {
     }
 
     /// A list that is newer than the known one, if there is one; checked, and on the disk.
-    async fn fetch(
+    pub(super) async fn fetch(
         &self,
+        root: &mut CertificationServiceClient<Channel>,
         credential: &Credential,
         known: Option<&RevocationList>,
     ) -> Result<Option<RevocationList>> {
-        let address = &credential.renewal_address;
-        let tls = client_config(&credential.issuance.anchors, None, self.clock.clone())
-            .map_err(|error| Error::internal("TLS", error))?;
-        let root = root_client::connect(address, tls, &self.clock).await?;
         let request = GetRevocationListRequest {
             issuer_key_id: credential.facts.issuer_key_id.clone(),
             known_number: known.map_or(0, |list| list.number),
         };
         let answer = root
-            .max_decoding_message_size(LARGEST)
             .get_revocation_list(request)
             .await
-            .map_err(|status| root_client::call_error(address, status))?;
+            .map_err(|status| root_client::call_error(&credential.renewal_address, status))?;
         let der = answer.into_inner().revocation_list;
         if der.is_empty() {
             return Ok(None);
@@ -164,10 +90,12 @@ impl RevocationWatch {
         Ok(Some(list))
     }
 
-    fn show(&self, known: Option<&RevocationList>) {
+    /// Shows which list is known, and disables the service if its certificate is on it.
+    pub(super) fn apply(&self, credential: &Arc<Credential>, known: Option<&RevocationList>) {
         if let Some(list) = known {
             self.metrics.set_revocation_list(list.number, from_unix_seconds(list.next_update));
         }
+        self.mark(credential, known);
     }
 
     /// Disables the service if its certificate is on the list.
@@ -179,7 +107,7 @@ impl RevocationWatch {
         }
     }
 
-    fn say_failed(&self, error: &Error, known: Option<&RevocationList>) {
+    pub(super) fn say_failed(&self, error: &Error, known: Option<&RevocationList>) {
         let overdue = known.filter(|list| list.check_dates(unix_seconds(self.clock.now()), LEEWAY).is_err());
         match overdue {
             None => {
@@ -191,6 +119,15 @@ impl RevocationWatch {
             ),
         }
     }
+}
+
+/// Whether there is a newer list than the known one, if `newest` is the number of which the root spoke last.
+pub(super) fn is_newer(newest: u64, known: Option<&RevocationList>, credential: &Credential) -> bool {
+    known.is_none_or(|list| match newest {
+        // The root said that it was revoked: the list follows.
+        ONE_TO_COME => credential.revoked.get().is_none(),
+        newest => list.number < newest,
+    })
 }
 
 /// A list that a root answered with, after every check: it is of the authority with this key identifier, which is one of

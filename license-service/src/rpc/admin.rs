@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use proto::licensing::v1::{
-    EnrollRequest, EnrollResponse, RenewCertificateRequest, RenewCertificateResponse,
+    EnrollRequest, EnrollResponse, ExportRequestRequest, ExportRequestResponse, ImportAnswerRequest,
+    ImportAnswerResponse, RenewCertificateRequest, RenewCertificateResponse,
     licensing_admin_service_server::LicensingAdminService,
 };
 use tonic::{Request, Response, Status};
 
 use crate::renewal::Renewal;
 
-/// Serves enrolment and renewal by hand.
+/// Serves enrolment and renewal by hand, and by files that are carried.
 #[derive(Debug, Clone)]
 pub(crate) struct AdminRpc {
     pub(crate) renewal: Arc<Renewal>,
@@ -29,5 +30,22 @@ impl LicensingAdminService for AdminRpc {
     ) -> Result<Response<RenewCertificateResponse>, Status> {
         let credential = self.renewal.renew(request.into_inner().same_key).await?;
         Ok(Response::new(RenewCertificateResponse { certificate: credential.issuance.licensor.clone() }))
+    }
+
+    async fn export_request(
+        &self,
+        request: Request<ExportRequestRequest>,
+    ) -> Result<Response<ExportRequestResponse>, Status> {
+        let ExportRequestRequest { token, same_key } = request.into_inner();
+        let request = self.renewal.export(&token, same_key).await?;
+        Ok(Response::new(ExportRequestResponse { request }))
+    }
+
+    async fn import_answer(
+        &self,
+        request: Request<ImportAnswerRequest>,
+    ) -> Result<Response<ImportAnswerResponse>, Status> {
+        let credential = self.renewal.import(&request.into_inner().answer).await?;
+        Ok(Response::new(ImportAnswerResponse { certificate: credential.issuance.licensor.clone() }))
     }
 }

@@ -1,5 +1,8 @@
 //! The command line. All but `enroll`, `serve` and `verify` talk to the running service over its admin socket.
 
+mod carried;
+mod verify;
+
 use std::{
     fs,
     io::{self, Read},
@@ -11,7 +14,7 @@ use clap_complete::Shell;
 use licensor::{
     admin,
     cli::{Failure, Output, instant, print_object, text},
-    clock::{SystemClock, from_unix_seconds, rfc3339, unix_seconds},
+    clock::{SystemClock, from_unix_seconds, rfc3339},
     config::ConfigError,
     error::{Error, Reason},
     events_cli::{self, EventsCommand},
@@ -24,12 +27,9 @@ use proto::licensing::v1::{
 };
 use serde_json::{Value, json};
 use tonic::transport::Channel;
-use verifier::{Certificate, InclusionProof, RevocationList, Trust};
+use verifier::Certificate;
 
 use crate::{app, config::Config};
-
-/// Seconds by which the clocks of this machine and of an issuer may differ.
-const LEEWAY: i64 = 60;
 
 /// Licensing server: issues licences under a licensor certificate that it renews by itself.
 #[derive(Debug, Parser)]
@@ -73,6 +73,29 @@ enum Command {
         /// Keep the licensor key instead of making a new one
         #[arg(long)]
         same_key: bool,
+    },
+    /// Write a request to a file that is carried to a root: a renewal, or an enrolment if there is a token
+    #[command(
+        after_help = "The root answers it with `root-service sign-request`; `license-service import` takes the answer.\n\nExample:\n  license-service export-request berlin-1.request"
+    )]
+    ExportRequest {
+        /// File to write; it must not be there yet
+        file: PathBuf,
+        /// File with an enrolment token
+        #[arg(long, value_name = "FILE", conflicts_with = "token")]
+        token_file: Option<PathBuf>,
+        /// An enrolment token; `-` reads it from standard input, where no other user can see it
+        #[arg(long)]
+        token: Option<String>,
+        /// Renew, and keep the licensor key instead of making a new one
+        #[arg(long, conflicts_with_all = ["token", "token_file"])]
+        same_key: bool,
+    },
+    /// Take the answer of a root to the newest request that was exported
+    #[command(after_help = "Example:\n  license-service import berlin-1.answer --output json")]
+    Import {
+        /// File with the answer
+        file: PathBuf,
     },
     /// Sum up this server: its certificate, and whether it issues licences
     #[command(after_help = "Example:\n  license-service status --output json")]
@@ -119,7 +142,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
                 Some(bundle) => bundle,
                 None => Config::load(config_file)?.data_dir.join("trust-bundle.pem"),
             };
-            verify(&file, &bundle, &revocation_lists, proof.as_ref(), output)
+            verify::verify(&file, &bundle, &revocation_lists, proof.as_ref(), output)
         }
         Command::Enroll { token_file, token } => {
             let config = Config::load(config_file)?;
@@ -208,6 +231,14 @@ async fn administer(command: Command, channel: Channel, output: Output) -> Resul
                 LicensingAdminServiceClient::new(channel).renew_certificate(request).await?.into_inner();
             print_object(output, &certificate_json(&renewed.certificate))
         }
+        Command::ExportRequest { file, token_file, token, same_key } => {
+            let token = match (&token_file, &token) {
+                (None, None) => None,
+                _ => Some(read_token(token_file, token)?),
+            };
+            carried::export_request(channel, &file, token, same_key, output).await
+        }
+        Command::Import { file } => carried::import(channel, &file, output).await,
         Command::Status => status(channel, output).await,
         Command::Events(command) => events_cli::run(command, channel, output).await,
         // Done before anyone connects.
@@ -254,55 +285,4 @@ fn certificate_json(der: &[u8]) -> Value {
         }),
         Err(_) => Value::Null,
     }
-}
-
-fn verify(
-    file: &PathBuf,
-    bundle: &PathBuf,
-    lists: &[PathBuf],
-    proof: Option<&PathBuf>,
-    output: Output,
-) -> Result<(), Failure> {
-    let unreadable =
-        |path: &PathBuf, error: io::Error| Failure::Failed(format!("{}: {error}", path.display()));
-    let license = if file.as_os_str() == "-" {
-        io::read_to_string(io::stdin()).map_err(|error| unreadable(file, error))?
-    } else {
-        fs::read_to_string(file).map_err(|error| unreadable(file, error))?
-    };
-    let anchors = pem::parse_many(fs::read(bundle).map_err(|error| unreadable(bundle, error))?)
-        .map_err(|error| Failure::Failed(format!("{}: {error}", bundle.display())))?;
-    let anchors: Vec<Vec<u8>> = anchors.into_iter().map(pem::Pem::into_contents).collect();
-    let now = unix_seconds(SystemClock::shared().now());
-    let lists = lists
-        .iter()
-        .map(|path| {
-            let der = fs::read(path).map_err(|error| unreadable(path, error))?;
-            let list = RevocationList::verify(&der, &anchors)
-                .and_then(|list| list.check_dates(now, LEEWAY).map(|()| list));
-            list.map_err(|error| {
-                let next = "fetch the newest list from the address in the licensor certificate";
-                Failure::Failed(format!("{}: {error}; {next}", path.display()))
-            })
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let proof = proof
-        .map(|path| {
-            let text = fs::read_to_string(path).map_err(|error| unreadable(path, error))?;
-            InclusionProof::parse(&text)
-                .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
-        })
-        .transpose()?;
-    let trust = Trust { anchors: &anchors, revocation_lists: &lists, proof: proof.as_ref(), leeway: LEEWAY };
-    let claims = verifier::verify_license(&license, trust, now)
-        .map_err(|error| Failure::other(anyhow::Error::new(error).context("the licence is not valid")))?;
-    let mut shown = serde_json::to_value(&claims).map_err(Failure::other)?;
-    for name in ["iat", "nbf", "exp"] {
-        if output == Output::Table
-            && let Some(seconds) = shown[name].as_i64()
-        {
-            shown[name] = json!(rfc3339(from_unix_seconds(seconds)));
-        }
-    }
-    print_object(output, &shown)
 }

@@ -1,125 +1,37 @@
 //! The ledger of a licensing server: its credential, what it raised, what it issued. The only user of the store.
 
+mod records;
+
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
 
 use licensor::{
-    clock::{from_unix_seconds, unix_seconds},
+    clock::unix_seconds,
     config::Expiry,
-    error::Error,
-    error::Result,
+    error::{Error, Result},
     event::{Event, EventKind, EventLog},
-    expiry::{Validity, Warnings},
+    expiry::Warnings,
     store::{Batch, SharedStore, StoreError},
 };
 use prost::Message;
 use verifier::{Revoked, certificate::octets, revocation::reason_name};
 
+use records::{EnabledRecord, RaisedRecord};
+
+pub(crate) use records::{
+    CredentialRecord, Exported, ExportedEnrollment, ExportedRecord, Holder, KeyNames, LicenseRecord,
+    RenewalRecord,
+};
+
 const CREDENTIAL: &[u8] = b"credential/current";
 const PENDING: &str = "credential/pending/";
+const EXPORTED: &[u8] = b"credential/exported";
 const RENEWAL: &[u8] = b"renewal";
 const ENABLED: &[u8] = b"enabled";
 const RAISED: &str = "raised/";
 const LICENSE: &[u8] = b"license/";
-
-/// The credential in use; the keys are files that it names.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct CredentialRecord {
-    /// DER.
-    #[prost(bytes = "vec", tag = "1")]
-    pub(crate) licensor: Vec<u8>,
-    /// DER.
-    #[prost(bytes = "vec", tag = "2")]
-    pub(crate) server: Vec<u8>,
-    /// DER.
-    #[prost(bytes = "vec", repeated, tag = "3")]
-    pub(crate) issuers: Vec<Vec<u8>>,
-    /// DER.
-    #[prost(bytes = "vec", repeated, tag = "4")]
-    pub(crate) anchors: Vec<Vec<u8>>,
-    /// Seconds since 1970.
-    #[prost(int64, tag = "5")]
-    pub(crate) renew_at: i64,
-    #[prost(message, required, tag = "6")]
-    pub(crate) keys: KeyNames,
-    /// Identifier of the token with which this line of certificates began, hexadecimal.
-    #[prost(string, tag = "7")]
-    pub(crate) token: String,
-}
-
-/// Names of key files.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct KeyNames {
-    #[prost(string, tag = "1")]
-    pub(crate) licensor: String,
-    #[prost(string, tag = "2")]
-    pub(crate) server: String,
-}
-
-/// How renewals have gone.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct RenewalRecord {
-    /// Seconds since 1970; 0 if never.
-    #[prost(int64, tag = "1")]
-    pub(crate) succeeded_at: i64,
-    /// Why the latest attempt failed; empty if it succeeded.
-    #[prost(string, tag = "2")]
-    pub(crate) error: String,
-    /// Reason of the latest failure.
-    #[prost(string, tag = "3")]
-    pub(crate) reason: String,
-    /// Topic of the event that told of it.
-    #[prost(string, tag = "4")]
-    pub(crate) topic: String,
-}
-
-/// The warning that was raised last for a certificate. Key: `raised/<serial>`.
-#[derive(Clone, PartialEq, Message)]
-struct RaisedRecord {
-    #[prost(uint32, tag = "1")]
-    id: u32,
-}
-
-/// Whether the service issues. Key: `enabled`.
-#[derive(Clone, PartialEq, Message)]
-struct EnabledRecord {
-    #[prost(bool, tag = "1")]
-    enabled: bool,
-    /// Topic of the event that told that it does not.
-    #[prost(string, tag = "2")]
-    topic: String,
-}
-
-/// A certificate as events name it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Holder<'a> {
-    /// Name of the licensing server.
-    pub(crate) node: &'a str,
-    /// Serial number of its certificate.
-    pub(crate) serial: &'a str,
-    pub(crate) validity: Validity,
-}
-
-/// A licence that was issued. Key: `license/<exp, big-endian><octets of jti>`.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct LicenseRecord {
-    #[prost(string, tag = "1")]
-    pub(crate) id: String,
-    #[prost(string, tag = "2")]
-    pub(crate) vendor: String,
-    #[prost(string, tag = "3")]
-    pub(crate) module: String,
-    #[prost(string, tag = "4")]
-    pub(crate) subject: String,
-    /// Seconds since 1970.
-    #[prost(int64, tag = "5")]
-    pub(crate) issued_at: i64,
-    /// Seconds since 1970.
-    #[prost(int64, tag = "6")]
-    pub(crate) expires_at: i64,
-}
 
 /// The ledger of one licensing server.
 #[derive(Debug)]
@@ -157,6 +69,7 @@ impl Ledger {
         for (_, value) in self.store.scan(PENDING.as_bytes(), PENDING.as_bytes(), 1000).await? {
             names.push(decode(&value)?);
         }
+        names.extend(self.exported().await?.map(|record| record.keys));
         Ok(names)
     }
 
@@ -184,6 +97,18 @@ impl Ledger {
         self.events.commit(batch, Vec::new()).await
     }
 
+    /// The request that was exported last, if its answer can still be imported.
+    pub(crate) async fn exported(&self) -> Result<Option<ExportedRecord>, StoreError> {
+        self.read(EXPORTED).await
+    }
+
+    /// Keeps what was exported, in place of what was exported before.
+    pub(crate) async fn keep_exported(&self, record: &ExportedRecord) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        batch.put(EXPORTED, record.encode_to_vec());
+        self.events.commit(batch, Vec::new()).await
+    }
+
     /// Makes a checked credential the current one. `former` is the one in use until now; what was raised for it ends.
     pub(crate) async fn adopt(
         &self,
@@ -200,6 +125,13 @@ impl Ledger {
         let renewals = pending_key("renew/");
         for (key, _) in self.store.scan(&renewals, &renewals, 1000).await? {
             batch.delete(key);
+        }
+        let exported = self.exported().await?.and_then(|exported| exported.request);
+        // An enrolment with another token is not outrun: a server that is to move renews until then.
+        let still_open =
+            matches!(&exported, Some(Exported::Enrollment(other)) if other.token != record.token);
+        if !still_open {
+            batch.delete(EXPORTED);
         }
         let mut renewal = self.kept_renewal().await?;
         if !renewal.topic.is_empty() {
@@ -219,6 +151,19 @@ impl Ledger {
         self.events.commit(batch, vec![event]).await?;
         *self.unkept_problem() = None;
         Ok(())
+    }
+
+    /// Replaces issuers and anchors of the current credential, if its record is still `former`.
+    pub(crate) async fn replace_trust(
+        &self,
+        former: &CredentialRecord,
+        record: &CredentialRecord,
+        holder: &Holder<'_>,
+    ) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        batch.expect(CREDENTIAL, Some(former.encode_to_vec())).put(CREDENTIAL, record.encode_to_vec());
+        let event = Event::new(EventKind::TrustChanged).about(holder.serial, holder.node);
+        self.events.commit(batch, vec![event]).await
     }
 
     /// Keeps why an attempt to renew failed. Of failures in a row that have the same reason, the first is an event.
@@ -387,11 +332,4 @@ fn license_key(expires_at: i64, id: &str) -> Vec<u8> {
     key.extend(u64::try_from(expires_at).unwrap_or_default().to_be_bytes());
     key.extend(octets(id).unwrap_or_default());
     key
-}
-
-impl RenewalRecord {
-    /// When a renewal last succeeded.
-    pub(crate) fn succeeded(&self) -> Option<SystemTime> {
-        (self.succeeded_at != 0).then(|| from_unix_seconds(self.succeeded_at))
-    }
 }
