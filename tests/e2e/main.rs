@@ -3,6 +3,7 @@
 
 mod administrators;
 mod audit;
+mod authority;
 mod backup;
 mod client_certificates;
 mod clocks;

@@ -67,6 +67,10 @@ pub(super) async fn run(
         }
         AuthorityCommand::ExportRequest { file, token_file } => {
             let token = token_file.as_deref().map(read).transpose()?.unwrap_or_default();
+            // A request that nobody gets would be the newest one.
+            if file.exists() {
+                return Err(exists(&file));
+            }
             let answer = client.export_authority_request(ExportAuthorityRequestRequest { token }).await?;
             write_new(&file, &answer.into_inner().request)?;
             let next = "carry it to the upstream, and run there: root-service sign-request FILE";

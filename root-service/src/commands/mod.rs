@@ -99,6 +99,10 @@ fn failure(error: anyhow::Error) -> Failure {
         Ok(error) => return Failure::Configuration(error),
         Err(error) => error,
     };
+    let error = match error.downcast::<Error>() {
+        Ok(error) => return Failure::Refused(error),
+        Err(error) => error,
+    };
     let sentence = format!("{error:#}");
     let key = match error.downcast_ref::<InitError>() {
         Some(
