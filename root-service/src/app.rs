@@ -251,9 +251,11 @@ pub(crate) async fn init(config: &Config, clock: &SharedClock, order: InitOrder)
         AuthorityFiles::check_free(&config.data_dir)?;
     }
     // One that waits for its first certificate goes on to wait.
+    let begun = config.data_dir.join("store").exists();
     let core = Core::open(config, clock, Some(order.upstream)).await?;
     if let Some(token) = order.token {
         core.upstream.set(order.upstream, &token, "init").await?;
+        return Ok(true);
     }
-    Ok(true)
+    Ok(!begun)
 }

@@ -34,7 +34,7 @@ pub(crate) enum InitError {
     #[error("there is no trust anchor at {}: make one with `root-service init`", .0.display())]
     Missing(PathBuf),
     /// There are a key and records, but no certificate.
-    #[error("{} is gone, but the key and the records of a root are there: restore it from a backup", .0.display())]
+    #[error("there is no {}, but the key and the records of a root: restore it from a backup, or finish what `root-service init --upstream …` began", .0.display())]
     AnchorLost(PathBuf),
     /// A file cannot be read or written.
     #[error("{}", .0.display())]

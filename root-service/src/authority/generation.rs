@@ -9,7 +9,7 @@ use verifier::Certificate;
 
 use super::files::InitError;
 use crate::{
-    ledger::{AuthoritiesRecord, GenerationRecord, Standing, Versioned},
+    ledger::{AuthoritiesRecord, GenerationRecord, Standing, UpstreamRecord, Versioned},
     profile::{IssuerFacts, Places, Profile},
 };
 
@@ -26,6 +26,8 @@ pub(crate) struct Generation {
     /// What its certificate says.
     pub(crate) facts: Certificate,
     pub(crate) validity: Validity,
+    /// When the upstream revoked its certificate, seconds since 1970.
+    pub(crate) revoked_at: Option<i64>,
     pub(super) issuer: Issuer<'static, SharedKey>,
     pub(super) places: Places,
 }
@@ -51,7 +53,12 @@ impl SigningKey for SharedKey {
 }
 
 impl Generation {
-    fn new(record: &GenerationRecord, key: &Arc<PrivateKey>, profile: &Profile) -> Result<Self, InitError> {
+    fn new(
+        record: &GenerationRecord,
+        upstream: &UpstreamRecord,
+        key: &Arc<PrivateKey>,
+        profile: &Profile,
+    ) -> Result<Self, InitError> {
         let certificate = record.certificate.clone();
         let facts = Certificate::parse(&certificate).map_err(|_| InitError::NotACertificate)?;
         if key.subject_public_key_info() != facts.public_key_info {
@@ -67,6 +74,7 @@ impl Generation {
             anchors: record.anchors.clone(),
             validity: Validity::of(&facts),
             places: profile.places(&facts.key_id),
+            revoked_at: (upstream.revoked == facts.serial).then_some(upstream.revoked_at),
             facts,
             issuer,
         })
@@ -121,7 +129,7 @@ impl Generations {
             if let Some(key) = keys.get(&generation.key_id)
                 && !generation.certificate.is_empty()
             {
-                certified.push(Arc::new(Generation::new(generation, key, profile)?));
+                certified.push(Arc::new(Generation::new(generation, &record.record.upstream, key, profile)?));
             }
         }
         let active = certified.iter().find(|generation| generation.standing == Standing::Active).cloned();

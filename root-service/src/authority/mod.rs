@@ -205,11 +205,20 @@ impl Authority {
     /// That the authority can issue now, or why it cannot.
     ///
     /// # Errors
-    /// `NOT_ENROLLED`, `AUTHORITY_EXPIRED` or `CERTIFICATE_NOT_YET_VALID`.
+    /// `NOT_ENROLLED`, `CERTIFICATE_REVOKED`, `AUTHORITY_EXPIRED` or `CERTIFICATE_NOT_YET_VALID`.
     pub(crate) fn check_enabled(&self) -> Result<Arc<Generation>> {
         let now = self.clock.now();
         let active = self.active()?;
         let Validity { not_before, not_after, .. } = active.validity;
+        if let Some(revoked_at) = active.revoked_at {
+            let at = rfc3339(from_unix_seconds(revoked_at));
+            let message = format!(
+                "the certificate of this root was revoked by its upstream on {at}: it issues nothing until a new token brings it another one (`root-service authority upstream grpc --token-file …`)"
+            );
+            return Err(Error::new(Reason::CertificateRevoked, message)
+                .with("serial", &active.facts.serial)
+                .with("revoked_at", at));
+        }
         if now >= not_after {
             return Err(Error::new(
                 Reason::AuthorityExpired,

@@ -338,6 +338,12 @@ pub(crate) struct UpstreamRecord {
     /// Reason of the latest failure.
     #[prost(string, tag = "11")]
     pub(crate) reason: String,
+    /// Serial number of the authority's certificate that the upstream has revoked, lower-case hexadecimal.
+    #[prost(string, tag = "12")]
+    pub(crate) revoked: String,
+    /// When, seconds since 1970.
+    #[prost(int64, tag = "13")]
+    pub(crate) revoked_at: i64,
 }
 
 /// How the certificates of the authority are had.

@@ -110,6 +110,8 @@ impl Upstream {
             renewed_at: unix_seconds(now),
             error: String::new(),
             reason: String::new(),
+            revoked: String::new(),
+            revoked_at: 0,
         };
         Ok(Certified {
             key_id: attempt.pending.key_id.clone(),

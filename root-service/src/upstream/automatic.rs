@@ -1,4 +1,5 @@
-//! The task that renews the authority's certificate at its upstream by itself, and keeps the upstream's trust bundle.
+//! The task that renews the authority's certificate at its upstream by itself, and looks what the upstream says of itself
+//! and of this root.
 //!
 //! A trust anchor is left alone: whoever has written its fingerprint down shall not find another one some day.
 
@@ -9,14 +10,13 @@ use std::{
 
 use licensor::{
     backoff,
-    clock::{from_unix_seconds, unix_seconds},
-    error::{Error, Result},
+    clock::from_unix_seconds,
+    error::{Error, Reason},
     serve::Shutdown,
 };
-use verifier::Certificate;
 
-use super::{Upstream, wanted};
-use crate::ledger::{AuthoritiesRecord, Standing, UpstreamKind, UpstreamRecord};
+use super::Upstream;
+use crate::ledger::{AuthoritiesRecord, Standing, UpstreamKind};
 
 /// Renews when the time has come.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct Automatic {
     pub(crate) upstream: Arc<Upstream>,
     /// How often at least the clock is looked at.
     pub(crate) check_interval: Duration,
-    /// How often the trust bundle is asked for.
+    /// How often the trust bundle and the revocation list are asked for.
     pub(crate) poll_interval: Duration,
 }
 
@@ -63,8 +63,8 @@ impl Automatic {
                 } else if now >= plan.next_poll {
                     let pause = self.poll_interval.mul_f64(rand::random_range(0.8..1.2));
                     plan.next_poll = now + pause;
-                    if let Err(error) = self.upstream.refresh_bundle(record).await {
-                        tracing::info!(reason = %error.reason, %error, "the trust bundle of the upstream could not be fetched; it is tried again");
+                    if let Err(error) = self.upstream.poll(record).await {
+                        tracing::info!(reason = %error.reason, %error, "the upstream could not be asked for its trust bundle and revocation list; it is tried again");
                     }
                 }
                 deadline = due.min(plan.next_poll).max(clock.now());
@@ -92,7 +92,11 @@ impl Automatic {
                 plan.failures = 0;
                 plan.not_before = now + (lifetime.unwrap_or_default() / 20).max(Duration::from_secs(1));
             }
-            Err(Error { retry_after, .. }) => {
+            Err(Error { reason, retry_after, .. }) => {
+                if reason == Reason::CertificateRevoked {
+                    // What counts is the list.
+                    plan.next_poll = now;
+                }
                 plan.failures = plan.failures.saturating_add(1);
                 let random = rand::random_range(0.0..1.0);
                 let left = left.unwrap_or_default();
@@ -106,50 +110,4 @@ impl Automatic {
 fn due(record: &AuthoritiesRecord) -> SystemTime {
     let waits = record.generations.iter().any(|it| it.standing() == Standing::Requested);
     if waits { SystemTime::UNIX_EPOCH } else { from_unix_seconds(record.upstream.renew_at) }
-}
-
-impl Upstream {
-    /// Takes the trust bundle of the upstream, if what this authority issues is still believed by it.
-    async fn refresh_bundle(&self, record: &UpstreamRecord) -> Result<()> {
-        let bundle = self.fetch_bundle(record).await?;
-        if bundle.trust_anchors == record.anchors {
-            return Ok(());
-        }
-        let _turn = self.turn.lock().await;
-        let generations = self.authority.generations();
-        let now = self.authority.now();
-        let Some(active) = generations.active() else { return Ok(()) };
-        if wanted(generations.record()).as_deref() != Some(active.key_id())
-            || generations.record().upstream != *record
-        {
-            // Something is under way: the next poll takes it.
-            return Ok(());
-        }
-        let mut others = active.issuers.get(1..).unwrap_or_default().to_vec();
-        others.extend(bundle.issuers.iter().flat_map(|issuer| issuer.certificates.iter().cloned()));
-        let anchors = bundle.trust_anchors;
-        let issuers = self.chain(active.key_id(), &active.certificate, &others, &anchors, now)?;
-        let key_id = active.key_id().to_owned();
-        let seconds = unix_seconds(now);
-        let change = |record: &mut AuthoritiesRecord| {
-            record.upstream.anchors.clone_from(&anchors);
-            for generation in &mut record.generations {
-                if generation.standing() == Standing::Retired || generation.certificate.is_empty() {
-                    continue;
-                }
-                let of_key = |der: &&Vec<u8>| {
-                    Certificate::parse(der)
-                        .is_ok_and(|own| own.key_id == generation.key_id && seconds < own.not_after)
-                };
-                let own: Vec<_> = generation.anchors.iter().filter(of_key).cloned().collect();
-                generation.anchors = [anchors.clone(), own].concat();
-                if generation.key_id == key_id {
-                    generation.issuers.clone_from(&issuers);
-                }
-            }
-        };
-        self.authority.change_upstream(change, Vec::new()).await?;
-        tracing::info!("the trust bundle of the upstream has changed, and was taken over");
-        Ok(())
-    }
 }

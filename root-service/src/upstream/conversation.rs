@@ -9,7 +9,10 @@ use licensor::{
     tls::{Single, certified_key, client_config, first_contact_config},
     token::EnrollmentToken,
 };
-use proto::certification::v1::{EnrollRequest, GetTrustBundleRequest, RenewRequest, TrustBundle};
+use proto::certification::v1::{
+    EnrollRequest, RenewRequest, certification_service_client::CertificationServiceClient,
+};
+use tonic::transport::Channel;
 
 use super::{Upstream, answer::Answer, enrollment, renewal};
 use crate::{
@@ -80,15 +83,15 @@ impl Upstream {
         self.keep(certified, by).await
     }
 
-    /// The trust bundle of the upstream.
-    pub(super) async fn fetch_bundle(&self, record: &UpstreamRecord) -> Result<TrustBundle> {
+    /// A connection to the upstream for what is open to anyone.
+    pub(super) async fn connect(
+        &self,
+        record: &UpstreamRecord,
+    ) -> Result<CertificationServiceClient<Channel>> {
         let clock = self.authority.clock();
         let tls = client_config(&record.anchors, None, clock.clone())
             .map_err(|error| Error::internal("TLS", error))?;
-        let mut root = root_client::connect(&record.address, tls, clock).await?;
-        let answer = root.get_trust_bundle(GetTrustBundleRequest {}).await;
-        let answer = answer.map_err(|status| root_client::call_error(&record.address, status))?;
-        Ok(answer.into_inner().trust_bundle.unwrap_or_default())
+        root_client::connect(&record.address, tls, clock).await
     }
 
     pub(super) fn identity_key(&self, record: &UpstreamRecord) -> Result<PrivateKey> {

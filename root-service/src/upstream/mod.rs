@@ -8,8 +8,9 @@ mod answer;
 mod automatic;
 mod carried;
 mod conversation;
+mod poll;
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicU64};
 
 use licensor::{
     error::{Error, Reason, Result},
@@ -33,6 +34,8 @@ pub(crate) struct Upstream {
     authority: Arc<Authority>,
     /// Held while one asks the upstream for a certificate.
     turn: Mutex<()>,
+    /// Number of the upstream's revocation list that was looked at last.
+    known_list: AtomicU64,
 }
 
 /// What a certificate is asked for with.
@@ -46,7 +49,7 @@ struct Attempt {
 
 impl Upstream {
     pub(crate) fn new(authority: Arc<Authority>) -> Self {
-        Self { authority, turn: Mutex::default() }
+        Self { authority, turn: Mutex::default(), known_list: AtomicU64::default() }
     }
 
     /// Renews the authority's certificate, or fetches that of the authority that is to follow.

@@ -232,6 +232,12 @@ fn a_revoked_root_is_not_renewed_and_what_it_issues_is_refused() {
     let anchor = activation.data("trust-anchor.pem");
     activation.json(&["certificates", "revoke", &serial(&root), "--reason", "key-compromise"]);
     root.run(&["authority", "renew"]).refused(1, &["CERTIFICATE_REVOKED"]);
+    // It learns of it by the upstream's list, and issues nothing.
+    wait_for("the root to disable itself", || {
+        (root.json(&["status"])["disabled_reason"] == "CERTIFICATE_REVOKED").then_some(())
+    });
+    node.run(&["renew"]).refused(1, &["CERTIFICATE_REVOKED", "the certificate of this root was revoked"]);
+    assert!(root.event_ids().contains(&110));
     let workshop = Workshop::new();
     let list = workshop.path("activation.crl");
     let url = format!("http://127.0.0.1:{}/crl/{}.crl", activation.ops_port, key_id(&activation));
@@ -244,4 +250,5 @@ fn a_revoked_root_is_not_renewed_and_what_it_issues_is_refused() {
     root.json(&["authority", "upstream", "grpc", "--token-file", text(&token)]);
     assert_eq!(key_id(&root), key);
     root.json(&["authority", "renew"]);
+    node.json(&["renew"]);
 }
