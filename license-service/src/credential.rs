@@ -256,3 +256,6 @@ fn chain_error(error: &ChainError, now: SystemTime) -> Error {
         other => invalid(&other.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,8 @@ mod ledger;
 mod licensing;
 mod renewal;
 mod rpc;
+#[cfg(test)]
+mod test_root;
 
 use std::process::ExitCode;
 

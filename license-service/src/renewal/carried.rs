@@ -115,12 +115,12 @@ impl Renewal {
             ));
         };
         read.check_answers(&digest)?;
-        let keys = self.keys.load(&names).map_err(|error| key_store::unusable(&error))?;
+        let keys = || self.keys.load(&names).map_err(|error| key_store::unusable(&error));
         let now = self.clock.now();
         // 2. What is in it stands up to the checks of a stranger.
         let (checked, token, kind) = match (request, read.answer.answer.clone()) {
             (Exported::Enrollment(asked), Some(Answer::Enroll(answer))) => {
-                let checked = check_enrollment(answer, keys, &asked.fingerprint, now)?;
+                let checked = check_enrollment(answer, keys()?, &asked.fingerprint, now)?;
                 (checked, asked.token, EventKind::NodeEnrolled)
             }
             (Exported::Renewal(serial), Some(Answer::Renew(answer))) => {
@@ -129,7 +129,7 @@ impl Renewal {
                 let (Some(former), Some(record)) = (former, current) else {
                     return Err(another_request("this server was renewed in another way meanwhile"));
                 };
-                let checked = check_renewal(answer, keys, &former, now)?;
+                let checked = check_renewal(answer, keys()?, &former, now)?;
                 (checked, record.token.clone(), EventKind::CertificateRenewed)
             }
             _ => return Err(another_request("the answer is of another kind than the request")),
@@ -160,3 +160,6 @@ fn another_request(problem: &str) -> Error {
     );
     Error::new(Reason::AnswerToAnotherRequest, message)
 }
+
+#[cfg(test)]
+mod tests;

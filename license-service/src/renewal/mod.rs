@@ -10,6 +10,8 @@ mod checkpoint;
 mod key_store;
 mod online;
 mod revocation;
+#[cfg(test)]
+mod test_node;
 mod trust;
 mod upkeep;
 

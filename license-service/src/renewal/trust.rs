@@ -13,7 +13,7 @@ use proto::certification::v1::{
 use tonic::transport::Channel;
 
 use super::{Renewal, issuance, to_its_end};
-use crate::credential::Credential;
+use crate::credential::{Credential, Issuance};
 
 /// What a certificate is verified with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +56,11 @@ impl Renewal {
         };
         let mut record = former.clone();
         (record.issuers, record.anchors) = (path.issuers, path.anchors);
-        let successor = Credential::assemble(issuance(&record, Arc::clone(&credential.issuance.keys)))?;
+        let issuance = Issuance {
+            renew_at: credential.issuance.renew_at,
+            ..issuance(&record, Arc::clone(&credential.issuance.keys))
+        };
+        let successor = Credential::assemble(issuance)?;
         if let Some(revoked) = credential.revoked.get() {
             let _ = successor.revoked.set(*revoked);
         }
@@ -92,4 +96,4 @@ fn same_set(some: &[Vec<u8>], others: &[Vec<u8>]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;
