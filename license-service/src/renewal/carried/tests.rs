@@ -189,8 +189,9 @@ async fn a_server_that_was_renewed_meanwhile_goes_on_with_what_it_has() {
     assert_eq!(node.key_files(), 2);
     assert_eq!(refused(&node, &answer).await.reason, Reason::AnswerToAnotherRequest);
     // Were the record still there, it would be of no use.
-    node.ledger.keep_exported(&exported).await.unwrap();
-    assert!(node.ledger.named_keys().await.unwrap().contains(&exported.keys));
+    let keys = KeyNames { licensor: "a".into(), server: "b".into() };
+    node.ledger.keep_exported(&ExportedRecord { keys: keys.clone(), ..exported }).await.unwrap();
+    assert!(node.ledger.named_keys().await.unwrap().contains(&keys));
     let error = refused(&node, &answer).await;
     assert_eq!(error.reason, Reason::AnswerToAnotherRequest);
     assert!(error.message.contains("meanwhile"), "{error}");
