@@ -9,6 +9,7 @@ use licensor::{
     carried::{read_call, write_answer},
     clock::{from_unix_seconds, timestamp, unix_seconds},
     key::{KeyAlgorithm, PrivateKey, random_bytes, sha256},
+    tls::certified_key,
     token::EnrollmentToken,
 };
 use proto::certification::v1::{
@@ -19,9 +20,12 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, CustomExtension, DistinguishedName,
     DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyUsagePurpose, SanType, SerialNumber, SigningKey,
 };
+use rustls::sign::CertifiedKey;
 use time::OffsetDateTime;
 use verifier::{Certificate, oid};
 
+/// Where nobody answers, and that at once.
+const NOWHERE: &str = "127.0.0.1:1";
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// When tests begin.
@@ -42,6 +46,8 @@ pub(crate) struct TestRoot {
     pub(crate) anchors: Vec<Vec<u8>>,
     /// What it calls the server that asks.
     pub(crate) node: &'static str,
+    /// Where it renews.
+    pub(crate) address: String,
 }
 
 impl TestRoot {
@@ -56,7 +62,15 @@ impl TestRoot {
         params.use_authority_key_identifier_extension = true;
         let certificate = params.self_signed(&*key).unwrap().der().to_vec();
         let anchors = vec![certificate.clone()];
-        Self { key, params, certificate, issuers: Vec::new(), anchors, node: "berlin-1" }
+        Self {
+            key,
+            params,
+            certificate,
+            issuers: Vec::new(),
+            anchors,
+            node: "berlin-1",
+            address: NOWHERE.into(),
+        }
     }
 
     /// The same authority with a certificate that is valid for longer.
@@ -96,8 +110,7 @@ impl TestRoot {
 
     pub(crate) fn token(&self) -> String {
         let token = EnrollmentToken {
-            // Nobody answers there, at once.
-            address: "127.0.0.1:1".into(),
+            address: NOWHERE.into(),
             trust_anchor_sha256: sha256(&self.anchors[0]).to_vec(),
             id: random_bytes::<8>().unwrap().to_vec(),
             secret: vec![3; 32],
@@ -160,6 +173,16 @@ impl TestRoot {
         Self { key, params, certificate, ..self.clone() }
     }
 
+    /// A certificate for its own TLS port on 127.0.0.1, with the key.
+    pub(crate) fn own_server(&self) -> Arc<CertifiedKey> {
+        let key = PrivateKey::generate(KeyAlgorithm::P256).unwrap();
+        let mut params = end_entity(start());
+        params.not_after = self.params.not_after;
+        params.subject_alt_names = vec![SanType::IpAddress([127, 0, 0, 1].into())];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        certified_key(&[self.sign(&params, &key)], &key).unwrap()
+    }
+
     fn certify(&self, licensor: &[u8], server: &[u8], now: SystemTime) -> RenewResponse {
         let mut params = end_entity(now);
         params.distinguished_name.push(DnType::CommonName, self.node);
@@ -169,7 +192,7 @@ impl TestRoot {
             ExtendedKeyUsagePurpose::ClientAuth,
             ExtendedKeyUsagePurpose::Other(oid::LICENSOR_PURPOSE.to_vec()),
         ];
-        params.custom_extensions = vec![renewal_address("https://127.0.0.1:1")];
+        params.custom_extensions = vec![renewal_address(&format!("https://{}", self.address))];
         let mut server_params = end_entity(now);
         server_params.subject_alt_names = vec![SanType::DnsName("localhost".try_into().unwrap())];
         server_params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

@@ -116,3 +116,6 @@ impl Upkeep {
         Ok(root.max_decoding_message_size(revocation::LARGEST))
     }
 }
+
+#[cfg(test)]
+mod tests;

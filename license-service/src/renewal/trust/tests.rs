@@ -41,7 +41,9 @@ async fn a_root_that_moved_below_another_is_followed_by_everything_that_shows_th
     assert_eq!(pem::parse(bundle).unwrap().contents(), root.anchors[0]);
     assert_eq!(node.count(EventKind::TrustChanged).await, 1);
     assert_eq!(node.count(EventKind::CertificateRenewed).await, 0);
-    // It is renewed from there as ever.
+    // Whoever saw it due before renews it all the same.
+    let error = node.renewal.renew_if_current(&former).await.unwrap_err();
+    assert_eq!(error.reason, Reason::RootUnreachable);
     node.renew(&root).await;
 }
 
@@ -85,9 +87,9 @@ async fn a_bundle_that_does_not_fit_the_certificate_changes_nothing() {
         assert_eq!(error.reason, Reason::CredentialInvalid);
         assert!(error.message.contains(words), "{error}");
     }
-    // With the anchor above it, too, it is as good as any.
     assert_eq!(node.state().await, before);
     assert!(Arc::ptr_eq(&node.credential(), &credential));
+    // The anchor alone did not fit; with the way to it, it does.
     let bundle = TrustBundle { trust_anchors: other.anchors, issuers: vec![below_other], ..own };
     node.renewal.take_trust(bundle, &credential).await.unwrap();
     assert_ne!(node.state().await, before);
