@@ -193,11 +193,12 @@ mod tests {
     fn a_call_comes_through_with_every_kind_of_key_and_not_under_another() {
         for algorithm in [KeyAlgorithm::P256, KeyAlgorithm::P384, KeyAlgorithm::Ed25519] {
             let key = PrivateKey::generate(algorithm).unwrap();
-            let (text, digest) = write_call(&call(&key), &key).unwrap();
-            assert_eq!(read_call(&text).unwrap(), ReadCall { call: call(&key), digest });
+            let call = call(&key);
+            let (text, digest) = write_call(&call, &key).unwrap();
             let other = PrivateKey::generate(algorithm).unwrap();
-            let (text, _) = write_call(&call(&key), &other).unwrap();
-            assert_eq!(read_call(&text).unwrap_err().reason, Reason::CarriedFileInvalid);
+            let (by_other, _) = write_call(&call, &other).unwrap();
+            assert_eq!(read_call(&text).unwrap(), ReadCall { call, digest });
+            assert_eq!(read_call(&by_other).unwrap_err().reason, Reason::CarriedFileInvalid);
         }
     }
 
