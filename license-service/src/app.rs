@@ -9,7 +9,6 @@ use licensor::{
     data_dir::DataDir,
     event::{EventLog, EventRpc},
     health::{HealthRpc, Working},
-    key::{KeyAlgorithm, PrivateKey},
     log, ops, process,
     reflection::reflection,
     serve::{Acceptor, Shutdown, bind, grpc_server},
@@ -101,7 +100,7 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     revocation.recall();
     note_other_root(&config, core.renewal.subscribe().borrow().as_deref());
 
-    let server = Arc::new(tls::Swappable::new(unenrolled_server()?));
+    let server = Arc::new(tls::Swappable::new(tls::unenrolled()?));
     if let Some(credential) = &*core.renewal.subscribe().borrow() {
         server.store(credential.server.clone());
     }
@@ -251,14 +250,4 @@ fn note_other_root(config: &Config, credential: Option<&Credential>) {
             "`enrollment.root_address` is not the root that issued the current certificate: renewal goes to the one that did; to move, enrol there with a token"
         );
     }
-}
-
-/// What the TLS port serves before enrolment: nobody trusts it, but whoever looks is told what to do.
-fn unenrolled_server() -> Result<Arc<rustls::sign::CertifiedKey>> {
-    let key = PrivateKey::generate(KeyAlgorithm::P256)?;
-    let mut params = rcgen::CertificateParams::new(["localhost".to_owned()])?;
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(rcgen::DnType::CommonName, "not enrolled");
-    let certificate = params.self_signed(&key)?;
-    Ok(tls::certified_key(&[certificate.der().to_vec()], &key)?)
 }

@@ -5,9 +5,7 @@ use aws_lc_rs::signature::{
 };
 use pem::{EncodeConfig, LineEnding, Pem};
 use prost::Message;
-use proto::certification::v1::{
-    CarriedAnswer, CarriedCall, SignedAnswer, SignedCall, carried_answer::Answer, carried_call::Call,
-};
+use proto::certification::v1::{CarriedAnswer, CarriedCall, SignedAnswer, SignedCall, carried_call::Call};
 use rcgen::SigningKey;
 use x509_parser::{
     certificate::X509Certificate, certification_request::X509CertificationRequest, prelude::FromDer,
@@ -116,7 +114,7 @@ impl ReadAnswer {
         if self.answer.call_digest == digest {
             return Ok(());
         }
-        let message = "the answer is to another request than the newest that was exported here: carry the answer to that one, or export a new request";
+        let message = "the answer is to another request than the newest that was exported here: carry the answer to that one, or export a new request; nothing has changed";
         Err(Error::new(Reason::AnswerToAnotherRequest, message))
     }
 
@@ -133,12 +131,6 @@ impl ReadAnswer {
             return Ok(());
         }
         Err(invalid("it is not signed by the authority that issued what is in it: it was changed on its way"))
-    }
-
-    /// The answer of an enrolment.
-    #[must_use]
-    pub fn is_enrollment(&self) -> bool {
-        matches!(self.answer.answer, Some(Answer::Enroll(_)))
     }
 }
 
@@ -178,7 +170,7 @@ fn invalid(problem: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use proto::certification::v1::{EnrollRequest, EnrollResponse, RenewRequest};
+    use proto::certification::v1::{EnrollRequest, EnrollResponse, RenewRequest, carried_answer::Answer};
 
     use super::*;
     use crate::key::KeyAlgorithm;
@@ -237,7 +229,6 @@ mod tests {
         let text = write_answer(&answer, |message| Ok(key.sign(message).unwrap())).unwrap();
         let read = read_answer(&text).unwrap();
         assert_eq!(read.answer, answer);
-        assert!(read.is_enrollment());
         read.check_answers(&[7; 32]).unwrap();
         read.check_signature(authority.der()).unwrap();
         assert_eq!(read.check_answers(&[8; 32]).unwrap_err().reason, Reason::AnswerToAnotherRequest);

@@ -38,6 +38,22 @@ pub fn write_durably(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     written
 }
 
+/// Writes a private file that is not there yet, durably.
+///
+/// # Errors
+/// What the file system says; `AlreadyExists` if there is one, which is left as it is.
+pub fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(path)?;
+    let written = file.write_all(content).and_then(|()| file.sync_all()).and_then(|()| {
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        sync_directory(directory.unwrap_or(Path::new(".")))
+    });
+    if written.is_err() {
+        let _ = fs::remove_file(path);
+    }
+    written
+}
+
 /// Makes the names in a directory durable.
 ///
 /// # Errors
@@ -95,6 +111,16 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"second");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, PRIVATE);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_new_file_is_for_its_owner_alone_and_replaces_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("request");
+        write_new(&path, b"first").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, PRIVATE);
+        assert_eq!(write_new(&path, b"second").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"first");
     }
 
     #[test]

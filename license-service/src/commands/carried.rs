@@ -1,16 +1,11 @@
 //! `export-request` and `import`: a request and its answer as files.
 
-use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-};
+use std::{fs, io, path::Path};
 
 use licensor::{
     cli::{Failure, Output, print_object},
     error::{Error, Reason},
-    file::{PRIVATE, sync_directory},
+    file,
 };
 use proto::licensing::v1::{
     ExportRequestRequest, ImportAnswerRequest, licensing_admin_service_client::LicensingAdminServiceClient,
@@ -24,14 +19,14 @@ use super::certificate_json;
 /// the file's owner reads it.
 pub(super) async fn export_request(
     channel: Channel,
-    file: &Path,
+    path: &Path,
     token: Option<String>,
     same_key: bool,
     output: Output,
 ) -> Result<(), Failure> {
     // Looked at before anything is asked for: with a request that is lost, an earlier one would be void, too.
-    if fs::symlink_metadata(file).is_ok() {
-        return Err(unwritable(file, &io::ErrorKind::AlreadyExists.into()));
+    if fs::symlink_metadata(path).is_ok() {
+        return Err(unwritable(path, &io::ErrorKind::AlreadyExists.into()));
     }
     let kind = if token.is_some() { "enrollment" } else { "renewal" };
     // An empty token would make it a renewal, which is something else than was asked for.
@@ -40,12 +35,12 @@ pub(super) async fn export_request(
     }
     let request = ExportRequestRequest { token: token.unwrap_or_default(), same_key };
     let answer = LicensingAdminServiceClient::new(channel).export_request(request).await?.into_inner();
-    write_anew(file, answer.request.as_bytes()).map_err(|error| unwritable(file, &error))?;
+    file::write_new(path, answer.request.as_bytes()).map_err(|error| unwritable(path, &error))?;
     let next = format!(
         "carry the file to the root, run `root-service sign-request {}` there, and `license-service import` here with the answer",
-        file.display()
+        path.display()
     );
-    print_object(output, &json!({ "file": file.display().to_string(), "kind": kind, "next": next }))
+    print_object(output, &json!({ "file": path.display().to_string(), "kind": kind, "next": next }))
 }
 
 /// Lets the service take the answer in `file`.
@@ -57,19 +52,6 @@ pub(super) async fn import(channel: Channel, file: &Path, output: Output) -> Res
     print_object(output, &certificate_json(&imported.certificate))
 }
 
-/// Writes a file that is not there yet, durably.
-fn write_anew(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(path)?;
-    let written = file.write_all(content).and_then(|()| file.sync_all()).and_then(|()| {
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        sync_directory(directory.unwrap_or(Path::new(".")))
-    });
-    if written.is_err() {
-        let _ = fs::remove_file(path);
-    }
-    written
-}
-
 fn unwritable(file: &Path, error: &io::Error) -> Failure {
     let problem = match error.kind() {
         io::ErrorKind::AlreadyExists => {
@@ -78,21 +60,4 @@ fn unwritable(file: &Path, error: &io::Error) -> Failure {
         _ => error.to_string(),
     };
     Failure::Failed(format!("the request cannot be written to {}: {problem}", file.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::MetadataExt;
-
-    use super::*;
-
-    #[test]
-    fn a_request_is_for_its_owner_alone_and_replaces_nothing() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("request");
-        write_anew(&path, b"first").unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, PRIVATE);
-        assert_eq!(write_anew(&path, b"second").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-        assert_eq!(fs::read(&path).unwrap(), b"first");
-    }
 }

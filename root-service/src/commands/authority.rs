@@ -1,12 +1,11 @@
 //! Commands about the authority's own certificates, and about requests that are carried.
 
-use std::{
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use licensor::cli::{Failure, Output, print_object};
+use licensor::{
+    cli::{Failure, Output, print_object},
+    file,
+};
 use proto::certification::v1::{
     ActivateRotationRequest, ExportAuthorityRequestRequest, GetAuthorityRequest,
     ImportAuthorityAnswerRequest, PrepareRotationRequest, RenewAuthorityRequest, RetireAuthorityRequest,
@@ -108,13 +107,10 @@ pub(super) async fn sign(
 
 /// Writes a file that nobody else reads, and over none.
 fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| match error.kind() {
+    file::write_new(path, text.as_bytes()).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => exists(path),
         _ => Failure::Failed(format!("{}: {error}", path.display())),
-    };
-    let mut file =
-        std::fs::File::options().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+    })
 }
 
 fn exists(path: &Path) -> Failure {

@@ -11,7 +11,6 @@ use licensor::{
 use proto::certification::v1::{
     CarriedCall, EnrollRequest, RenewRequest, carried_answer, carried_call::Call,
 };
-use verifier::Certificate;
 
 use super::{
     Attempt, Upstream,
@@ -96,12 +95,13 @@ impl Upstream {
         // Who signed counts once it is known that they may.
         let issuers = [answer.issuers.clone(), answer.anchors.clone()].concat();
         let certified = self.check(&attempt, answer, &trusted, record.kind(), &address)?;
-        let issuer_key_id =
-            Certificate::parse(&certified.certificate).map(|it| it.issuer_key_id).unwrap_or_default();
-        let issuer = issuers
-            .iter()
-            .find(|der| Certificate::parse(der).is_ok_and(|it| it.key_id == issuer_key_id))
-            .ok_or_else(|| invalid("it does not have its issuer"))?;
+        // Its key identifier alone would not do: anyone can write that into a certificate.
+        let signed_it = |candidate: &&Vec<u8>| {
+            let anchor = std::slice::from_ref(*candidate);
+            let now = self.authority.now();
+            self.chain(&certified.key_id, &certified.certificate, &[], anchor, now).is_ok()
+        };
+        let issuer = issuers.iter().find(signed_it).ok_or_else(|| invalid("it does not have its issuer"))?;
         read.check_signature(issuer)?;
         self.keep(certified, by).await
     }
