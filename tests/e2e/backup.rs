@@ -183,7 +183,7 @@ fn the_key_is_in_a_backup_only_with_a_passphrase_and_comes_out_only_with_the_sam
     run(&[text(&keyless)]).refused(1, &["--key"]);
     let other = Root::started(RootOptions::default());
     run(&[text(&keyless), "--key", text(&other.data("authority-key.pem"))])
-        .refused(1, &["not that of the trust anchor"]);
+        .refused(1, &["not that of the authority"]);
     run(&[text(&keyless), "--key", text(&lost.join("authority-key.pem"))]).ok();
     root.start();
     assert_eq!(

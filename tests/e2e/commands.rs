@@ -70,7 +70,12 @@ fn json_has_the_keys_that_scripts_read() {
     check(&status["authority"], &["serial", "not_after", "key_id"]);
     assert_eq!((&status["nodes"], &status["enabled"]), (&json!(1), &json!(true)));
     assert_eq!(status["authority"]["key_id"], renewed["issuer_key_id"]);
-    assert_eq!(root.json(&["authority", "show"]), status["authority"]);
+    let shown = root.json(&["authority", "show"]);
+    check(&shown, &["serial", "not_before", "not_after", "key_id", "standing", "upstream", "authorities"]);
+    for (key, value) in status["authority"].as_object().unwrap() {
+        assert_eq!(shown[key], *value);
+    }
+    assert_eq!(shown["authorities"], json!([status["authority"]]));
 
     let event = ["sequence", "id", "name", "severity", "time", "serial", "node", "status"];
     check_events(&root, &event);

@@ -46,13 +46,13 @@ impl Upkeep {
         let mut known: Option<RevocationList> = None;
         let mut next_poll = SystemTime::UNIX_EPOCH;
         let mut asked_for = String::new();
+        let mut word = true;
         loop {
             let credential = credentials.borrow_and_update().clone();
             // A clock that was set back must not put the next poll off for long.
             let latest = self.clock.now() + self.poll_interval.mul_f64(1.2);
             next_poll = next_poll.min(latest);
-            let word = told.has_changed().unwrap_or_default();
-            let newest = *told.borrow_and_update();
+            let newest = *told.borrow();
             if let Some(credential) = &credential {
                 let of_issuer = |list: &RevocationList| list.issuer_key_id == credential.facts.issuer_key_id;
                 known = known.filter(of_issuer).or_else(|| self.revocation.kept(credential));
@@ -68,11 +68,11 @@ impl Upkeep {
             }
             // Before enrolment there is nobody to ask.
             let deadline = if credential.is_some() { next_poll } else { latest };
-            tokio::select! {
-                () = self.clock.wait_until(deadline, self.check_interval) => {}
-                _ = credentials.changed() => {}
-                _ = told.changed() => {}
-            }
+            word = tokio::select! {
+                () = self.clock.wait_until(deadline, self.check_interval) => false,
+                _ = credentials.changed() => false,
+                _ = told.changed() => true,
+            };
         }
     }
 

@@ -27,7 +27,7 @@ const CHAIN: &str = "authority-certificate.pem";
 pub(crate) enum InitError {
     /// There is one already.
     #[error(
-        "there is a root already: {}; it is left as it is (another root needs another `data_dir`)", .0.display()
+        "there is a trust anchor already: {}; it is left as it is (another root needs another `data_dir`)", .0.display()
     )]
     Exists(PathBuf),
     /// There is none.

@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
 pub(super) enum Command {
     /// Make a root: a key in `data_dir`, with a self-signed certificate, or one that an upstream issues
     #[command(
-        after_help = "Examples:\n  LICENSOR_ROOT__DATA_DIR=/var/lib/licensor/root root-service init\n  root-service init --upstream grpc --token-file token"
+        after_help = "Example:\n  LICENSOR_ROOT__DATA_DIR=/var/lib/licensor/root root-service init\n  root-service init --upstream grpc --token-file token"
     )]
     Init {
         /// Where its certificate comes from
@@ -271,7 +271,7 @@ pub(super) enum AuthorityCommand {
     Renew,
     /// Say where the authority's certificate comes from next
     #[command(
-        after_help = "Examples:\n  root-service authority upstream grpc --token-file token\n  root-service authority upstream offline"
+        after_help = "Example:\n  root-service authority upstream grpc --token-file token\n  root-service authority upstream offline"
     )]
     Upstream {
         /// Where from

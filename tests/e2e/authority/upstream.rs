@@ -213,7 +213,7 @@ fn an_upstream_that_is_not_the_right_one_changes_nothing() {
     // A token is used once, and by one key; the same attempt again is answered again.
     let token = root_token(&activation, "hamburg", "Example GmbH");
     root.run(&[&init[..], &[text(&token)]].concat()).ok();
-    root.run(&[&init[..], &[text(&token)]].concat()).refused(1, &["there is a root already"]);
+    root.run(&[&init[..], &[text(&token)]].concat()).refused(1, &["there is a trust anchor already"]);
     let thief = root_with("");
     thief.run(&[&init[..], &[text(&token)]].concat()).refused(1, &["TOKEN_ALREADY_USED"]);
     assert!(!thief.data("trust-anchor.pem").exists());
