@@ -4,9 +4,10 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    process::Command,
 };
 
-use licensor_tests::{Load, Node, NodeOptions, Ran, Root, RootOptions, wait_for};
+use licensor_tests::{Load, Node, NodeOptions, Ran, Root, RootOptions, run, tool, wait_for};
 
 /// A private file in the root's folder.
 fn private(root: &Root, name: &str, text: &str) -> PathBuf {
@@ -89,6 +90,11 @@ fn a_root_does_not_go_back_in_time_unless_it_is_told_to() {
     let file = backed_up(&root);
     let serial = node.serial();
     root.run(&["certificates", "revoke", &serial]).ok();
+    Load::enrolled(&[root.token("berlin-2")]);
+    let list = root.folder().join("list.crl");
+    let key_id = root.json(&["status"])["authority"]["key_id"].as_str().unwrap().to_owned();
+    let url = format!("http://127.0.0.1:{}/crl/{key_id}.crl", root.ops_port);
+    run(Command::new(tool("curl")).args(["--silent", "--fail", "--output", text(&list), &url])).ok();
     let entries = root.event_ids().len();
     wait_for("a checkpoint with the revocation", || {
         let note = fs::read_to_string(root.data("audit-checkpoint.txt")).unwrap_or_default();
@@ -99,6 +105,15 @@ fn a_root_does_not_go_back_in_time_unless_it_is_told_to() {
     let seen = lost.join("audit-checkpoint.txt");
     let words = [&*format!("logged {entries} entries"), "revocation", "--accept-loss"];
     restore(&root, &file, &["--checkpoint", text(&seen)]).refused(1, &words);
+    // With what is left of the lost root, or a list that a node has, what is forgotten is named.
+    let named = format!("the revocation of certificate {serial}");
+    let used = ["the use of token", "by berlin-2", &named];
+    restore(&root, &file, &["--checkpoint", text(&seen), "--lost", text(&lost)]).refused(1, &used);
+    restore(&root, &file, &["--lost", text(&lost)]).refused(1, &used);
+    restore(&root, &file, &["--lost", text(&root.folder().join("nothing"))]).refused(1, &["no store in it"]);
+    restore(&root, &file, &["--revocation-list", text(&list)]).refused(1, &["does not have", &named]);
+    restore(&root, &file, &["--revocation-list", text(&seen)])
+        .refused(1, &["none of the root in this backup"]);
     assert!(!root.data("store").exists() && !root.data("trust-anchor.pem").exists());
     // A checkpoint of another root says nothing of this one.
     let other = Root::started(RootOptions::default());

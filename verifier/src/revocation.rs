@@ -89,6 +89,11 @@ pub struct RevocationList {
 }
 
 impl RevocationList {
+    /// Serial numbers of everything on the list (octets), in no order.
+    pub fn serials(&self) -> impl Iterator<Item = &Vec<u8>> {
+        self.revoked.keys()
+    }
+
     /// Verifies a list (DER) against certificates (DER) of authorities that are trusted, one of which must have signed it.
     /// Whether it is of today is for [`RevocationList::check_dates`] to say: an old list still tells what was revoked.
     ///

@@ -4,6 +4,7 @@
 //! store, an [`End`] with a digest of all before it that the authority signed.
 
 mod create;
+mod loss;
 mod restore;
 
 use prost::Message;

@@ -1,6 +1,7 @@
 //! Makes a root from a backup. Nothing is written before the whole of it was checked.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{self, BufRead, BufReader, Read},
     path::{Path, PathBuf},
@@ -22,19 +23,24 @@ use licensor::{
 };
 use prost::Message;
 use rcgen::PublicKeyData;
-use verifier::{AuditError, Certificate, Checkpoint};
+use verifier::{
+    AuditError, Certificate, Checkpoint, RevocationList, RevocationListError, certificate::octets,
+};
 use zeroize::Zeroizing;
 
-use super::{End, Frame, Header, KeyFile, MAGIC, PAGE, Pair, Part};
+use super::{End, Frame, Header, KeyFile, MAGIC, PAGE, Pair, Part, loss::Loss};
 use crate::{
     authority::{AuthorityFiles, InitError, KEY},
     config::Config,
+    ledger::RevocationRecord,
 };
 
 /// Octets that one message has at most.
 const LARGEST: u64 = 1 << 20;
 /// The store's folder in the data directory.
 const STORE: &str = "store";
+/// What revoked certificates are kept under.
+const REVOCATIONS: &[u8] = b"revocation/";
 
 /// Why a backup is not restored.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +82,7 @@ pub(crate) enum RestoreError {
     ForeignCheckpoint(#[from] AuditError),
     /// Something was logged after the backup.
     #[error(
-        "the root had logged {seen} entries, and this backup of {created_at} has {entries}: restoring it forgets entries {first} to {seen}, with every revocation, used token and certificate among them; take a later backup, or give --accept-loss, revoke again what was revoked since, and revoke the tokens that were made before"
+        "the root had logged {seen} entries, and this backup of {created_at} has {entries}: restoring it forgets entries {first} to {seen}, with every revocation, used token and certificate among them{named}; take a later backup, or give --accept-loss, revoke again what was revoked since, and revoke the tokens that were made before"
     )]
     GoesBack {
         /// Entries of the checkpoint.
@@ -87,7 +93,22 @@ pub(crate) enum RestoreError {
         first: u64,
         /// When the backup was made.
         created_at: String,
+        /// What is known of it by name.
+        named: String,
     },
+    /// What was revoked is not in the backup.
+    #[error(
+        "this backup of {created_at} does not have {named}: take a later backup, or give --accept-loss, and revoke again what was revoked since"
+    )]
+    Forgets {
+        /// When the backup was made.
+        created_at: String,
+        /// What it does not have.
+        named: String,
+    },
+    /// The revocation list is not one of the root that was backed up.
+    #[error("the revocation list is none of the root in this backup: {0}")]
+    ForeignList(#[from] RevocationListError),
     /// A key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -108,6 +129,10 @@ pub(crate) struct RestoreOrder {
     pub(crate) keys: Vec<PathBuf>,
     /// Checkpoints of the root's audit log that others have seen (signed notes).
     pub(crate) seen: Vec<String>,
+    /// Revocation lists of the root that others have seen (DER).
+    pub(crate) lists: Vec<Vec<u8>>,
+    /// Data directory of the root that was lost.
+    pub(crate) lost: Option<PathBuf>,
     pub(crate) accept_loss: bool,
 }
 
@@ -123,6 +148,8 @@ pub(crate) struct Restored {
 struct Checked {
     header: Header,
     end: End,
+    /// Serial numbers of everything that was revoked (octets).
+    revoked: BTreeSet<Vec<u8>>,
 }
 
 /// Makes a root of a backup in the data directory, which has none.
@@ -138,22 +165,11 @@ pub(crate) async fn restore(
     if foreign_key || AuthorityFiles::exist(&config.data_dir) || config.data_dir.join(STORE).exists() {
         return Err(RestoreError::Exists(config.data_dir.clone()));
     }
-    let Checked { header, end } = check(&order.file)?;
-    let keys = keys(&order, &header)?;
+    let checked = check(&order.file)?;
+    let keys = keys(&order, &checked.header)?;
+    check_loss(config, clock, &order, &checked).await?;
+    let Checked { header, end, .. } = checked;
     let created_at = from_unix_seconds(header.created_at);
-    for note in &order.seen {
-        let mut signed = header.authorities.iter().map(|authority| Checkpoint::verify(note, authority));
-        let first = signed.next().unwrap_or(Err(AuditError::Malformed("the backup has no authority")));
-        let checkpoint = first.or_else(|error| signed.find_map(Result::ok).ok_or(error))?;
-        if checkpoint.size > end.entries && !order.accept_loss {
-            return Err(RestoreError::GoesBack {
-                seen: checkpoint.size,
-                entries: end.entries,
-                first: end.entries + 1,
-                created_at: rfc3339(created_at),
-            });
-        }
-    }
     let event = Event::new(EventKind::RootRestored)
         .argument("created_at", rfc3339(created_at))
         .argument("entries", end.entries.to_string());
@@ -173,6 +189,41 @@ pub(crate) async fn restore(
         return Err(error);
     }
     Ok(Restored { created_at, pairs: end.pairs, entries: end.entries })
+}
+
+/// That nothing is forgotten that somebody is known to have seen, or that this was accepted.
+async fn check_loss(
+    config: &Config,
+    clock: &SharedClock,
+    order: &RestoreOrder,
+    checked: &Checked,
+) -> Result<(), RestoreError> {
+    let Checked { header, end, revoked } = checked;
+    let created_at = rfc3339(from_unix_seconds(header.created_at));
+    let mut loss = Loss::default();
+    if let Some(lost) = &order.lost {
+        loss.add_log(lost, end.entries + 1, config, clock).await?;
+    }
+    for list in &order.lists {
+        loss.add_list(&RevocationList::verify(list, &header.authorities)?, revoked);
+    }
+    let mut seen = 0;
+    for note in &order.seen {
+        let mut signed = header.authorities.iter().map(|authority| Checkpoint::verify(note, authority));
+        let first = signed.next().unwrap_or(Err(AuditError::Malformed("the backup has no authority")));
+        let checkpoint = first.or_else(|error| signed.find_map(Result::ok).ok_or(error))?;
+        seen = checkpoint.size.max(seen);
+    }
+    if order.accept_loss {
+        return Ok(());
+    }
+    let named = loss.sentence();
+    if seen > end.entries {
+        let named = if loss.is_nothing() { named } else { format!(": {named}") };
+        let first = end.entries + 1;
+        return Err(RestoreError::GoesBack { seen, entries: end.entries, first, created_at, named });
+    }
+    if loss.is_nothing() { Ok(()) } else { Err(RestoreError::Forgets { created_at, named }) }
 }
 
 async fn write_store(
@@ -228,10 +279,19 @@ fn check(path: &Path) -> Result<Checked, RestoreError> {
     let mut reader = Reader::open(path)?;
     let header = reader.header()?;
     let mut pairs = 0;
+    let mut revoked = BTreeSet::new();
     let end = loop {
         let digest = reader.digest.clone().finish();
         match reader.part()? {
-            Part::Pair(_) => pairs += 1,
+            Part::Pair(Pair { key, value }) => {
+                pairs += 1;
+                if key.starts_with(REVOCATIONS) {
+                    let record = RevocationRecord::decode(value.as_slice()).unwrap_or_default();
+                    revoked.extend(
+                        [&record.serial, &record.server_serial].into_iter().filter_map(|it| octets(it)),
+                    );
+                }
+            }
             Part::End(end) if end.digest == digest.as_ref() && end.pairs == pairs => break end,
             Part::End(_) => return Err(damaged("its digest is another one")),
         }
@@ -244,7 +304,7 @@ fn check(path: &Path) -> Result<Checked, RestoreError> {
     UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &authority.public_key)
         .verify(&end.signed(), &end.signature)
         .map_err(|_| damaged("it is not signed by the authority in it"))?;
-    Ok(Checked { header, end })
+    Ok(Checked { header, end, revoked })
 }
 
 async fn fill(path: &Path, store: &SharedStore) -> Result<(), RestoreError> {

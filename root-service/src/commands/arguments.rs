@@ -236,6 +236,13 @@ pub(super) enum BackupCommand {
         /// `audit-checkpoint.txt` of a node, or of the root that was lost (repeatable): what it has seen must be in the backup
         #[arg(long = "checkpoint", value_name = "FILE")]
         checkpoints: Vec<PathBuf>,
+        /// A revocation list that others have seen (DER): `revocation-list.crl` of a node (repeatable); what is on it must be in
+        /// the backup
+        #[arg(long = "revocation-list", value_name = "FILE")]
+        revocation_lists: Vec<PathBuf>,
+        /// `data_dir` of the root that was lost, if its store can be read: what is forgotten is named
+        #[arg(long, value_name = "DIR")]
+        lost: Option<PathBuf>,
         /// Restore though something was logged after the backup
         #[arg(long)]
         accept_loss: bool,

@@ -65,11 +65,23 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             }
             print_object(output, &json!({ "trust_anchor": anchor, "created": made }))
         }
-        Command::Backup(BackupCommand::Restore { file, passphrase_file, keys, checkpoints, accept_loss }) => {
+        Command::Backup(BackupCommand::Restore {
+            file,
+            passphrase_file,
+            keys,
+            checkpoints,
+            revocation_lists,
+            lost,
+            accept_loss,
+        }) => {
             let passphrase = passphrase_file.as_deref().map(read_passphrase).transpose();
             let passphrase = passphrase.map_err(Failure::other)?;
             let seen = checkpoints.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
-            let order = RestoreOrder { file, passphrase, keys, seen, accept_loss };
+            let read_list = |path: &PathBuf| {
+                std::fs::read(path).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
+            };
+            let lists = revocation_lists.iter().map(read_list).collect::<Result<_, _>>()?;
+            let order = RestoreOrder { file, passphrase, keys, seen, lists, lost, accept_loss };
             let restored =
                 runtime()?.block_on(backup::restore(&config, &clock, order)).map_err(Failure::other)?;
             let Restored { created_at, pairs, entries } = restored;
