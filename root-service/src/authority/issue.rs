@@ -8,12 +8,11 @@ use licensor::{
     event::{Event, EventKind},
     key::sha256,
     store::StoreError,
+    token::EnrollmentToken,
 };
 use rcgen::PublicKeyData;
 
-use super::{
-    ATTEMPTS, Authority, Caller, Generation, csr, csr::CheckedKey, files, revocation, token, tokens,
-};
+use super::{ATTEMPTS, Authority, Caller, Generation, csr, csr::CheckedKey, files, revocation, tokens};
 use crate::{
     ledger::{CertificateRecord, Issuance, NodeRecord, TokenRecord, Versioned},
     profile::Holder,
@@ -87,10 +86,11 @@ impl Authority {
 
     async fn try_enroll(&self, text: &str, requests: CertificateRequests<'_>) -> Result<Issued, Attempt> {
         // 1. The token: made here, and not revoked?
-        let presented = token::EnrollmentToken::parse(text)?;
+        let presented = EnrollmentToken::parse(text)?;
         let record = self.ledger.token(&verifier::certificate::hex(&presented.id)).await?;
-        let Some(record) = record.filter(|token| token::proves(&presented, &token.record.secret_hash)) else {
-            return Err(token::unknown().into());
+        let Some(record) = record.filter(|token| tokens::proves(&presented, &token.record.secret_hash))
+        else {
+            return Err(tokens::unknown().into());
         };
         if record.record.revoked {
             return Err(refused_token(Reason::TokenRevoked, &record.record, "was revoked").into());

@@ -6,11 +6,11 @@ mod files;
 mod generation;
 mod issue;
 mod own_server;
+mod renewal;
 mod revocation;
 mod rotation;
 #[cfg(test)]
 mod tests;
-mod token;
 mod tokens;
 
 use std::{
@@ -42,8 +42,8 @@ pub(crate) use files::{AuthorityFiles, InitError, KEY, read_passphrase};
 pub(crate) use generation::{Generation, Generations};
 pub(crate) use issue::{CertificateRequests, Issued};
 pub(crate) use own_server::OwnServer;
+pub(crate) use renewal::{Certified, files_error};
 use revocation::Publications;
-pub(crate) use rotation::{Certified, files_error};
 pub(crate) use tokens::TokenOrder;
 
 /// How often a change is tried again when another came first.
@@ -191,7 +191,7 @@ impl Authority {
         let pending = upstream.pending.as_ref().map(|pending| pending.identity_key.as_str());
         for name in [upstream.identity_key.as_str(), pending.unwrap_or_default()] {
             if !name.is_empty() && keys.iter().all(|(known, _)| known != name) {
-                let key = self.files.load(name).map_err(|error| rotation::files_error(&error))?;
+                let key = self.files.load(name).map_err(|error| renewal::files_error(&error))?;
                 keys.push((name.to_owned(), Arc::new(key)));
             }
         }

@@ -1,15 +1,17 @@
-//! Enrolment tokens: what they may say, and their making and revocation.
+//! Enrolment tokens: one string that says where the root is, what its trust anchor is, and a secret. What they may say, how
+//! they are made and revoked, and what proves one.
 
 use std::time::Duration;
 
 use licensor::{
     error::{Error, Reason, Result},
     event::{Event, EventKind},
-    key::sha256,
+    key::{random_bytes, sha256},
     store::StoreError,
+    token::EnrollmentToken,
 };
 
-use super::{ATTEMPTS, Authority, revocation, token};
+use super::{ATTEMPTS, Authority, revocation};
 use crate::ledger::{NodeRecord, TokenRecord};
 
 /// What a new token is for.
@@ -40,7 +42,7 @@ impl Authority {
             revocation::check_commissioned(&node.record)?;
             check_kind(&node.record, order.root)?;
         }
-        let new = token::create(&self.profile.renewal_address, sha256(issuer.trust_anchor()))?;
+        let new = new_token(&self.profile.renewal_address, sha256(issuer.trust_anchor()))?;
         let now = self.clock.now();
         let expires_at = now
             .checked_add(order.ttl)
@@ -146,6 +148,41 @@ impl TokenOrder {
         }
         Ok(self)
     }
+}
+
+/// What a new token is made of.
+struct NewToken {
+    /// The token.
+    token: EnrollmentToken,
+    /// What the ledger keeps of its secret.
+    secret_hash: [u8; 32],
+}
+
+/// Makes a token that leads to `address` and pins the anchor with this SHA-256.
+fn new_token(address: &str, anchor_fingerprint: [u8; 32]) -> Result<NewToken> {
+    let failed = |error| Error::internal("token", error);
+    let id: [u8; 8] = random_bytes().map_err(failed)?;
+    let secret: [u8; 32] = random_bytes().map_err(failed)?;
+    let token = EnrollmentToken {
+        address: address.to_owned(),
+        trust_anchor_sha256: anchor_fingerprint.to_vec(),
+        id: id.to_vec(),
+        secret: secret.to_vec(),
+    };
+    Ok(NewToken { token, secret_hash: sha256(&secret) })
+}
+
+/// Whether the token's secret is the one that was hashed. A digest is compared, so timing tells nothing of the secret.
+pub(super) fn proves(token: &EnrollmentToken, secret_hash: &[u8]) -> bool {
+    sha256(&token.secret) == secret_hash
+}
+
+/// A token that this root does not know, whatever the cause: a guesser learns nothing.
+pub(super) fn unknown() -> Error {
+    Error::new(
+        Reason::TokenUnknown,
+        "this root did not make the token: use it at the root that made it, or ask for a new one (`root-service token create`)",
+    )
 }
 
 /// That a name goes on to stand for what it stood for: a licensing server, or a root.
