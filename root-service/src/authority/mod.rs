@@ -188,8 +188,8 @@ impl Authority {
             named.filter_map(|record| Some((record.key_file.clone(), generations.keys.get(&record.key_id)?)));
         let mut keys: Vec<_> = named.map(|(name, key)| (name, Arc::clone(key))).collect();
         let upstream = &record.upstream;
-        let pending = upstream.pending.as_ref().map(|pending| pending.identity_key.as_str());
-        for name in [upstream.identity_key.as_str(), pending.unwrap_or_default()] {
+        let pending = upstream.pending.iter().map(|pending| pending.identity_key.as_str());
+        for name in pending.chain([upstream.identity_key.as_str()]) {
             if !name.is_empty() && keys.iter().all(|(known, _)| known != name) {
                 let key = self.files.load(name).map_err(|error| renewal::files_error(&error))?;
                 keys.push((name.to_owned(), Arc::new(key)));

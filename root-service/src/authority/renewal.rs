@@ -66,8 +66,13 @@ impl Authority {
         active.certificate = certificate;
         active.set_standing(Standing::Active);
         let events = vec![told(kind, &active.certificate, by)?];
-        record.upstream = UpstreamRecord { renewed_at: now, ..UpstreamRecord::default() };
+        let upstream = UpstreamRecord { renewed_at: now, ..UpstreamRecord::default() };
+        let former = std::mem::replace(&mut record.upstream, upstream);
         self.renovate(&generations, Renovation { record, key: None, events }).await?;
+        // What this root authenticated with to an upstream is of no more use.
+        let keys =
+            former.pending.into_iter().map(|pending| pending.identity_key).chain([former.identity_key]);
+        keys.filter(|key| !key.is_empty()).for_each(|key| self.files.remove(&key));
         self.active()
     }
 

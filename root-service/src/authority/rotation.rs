@@ -15,11 +15,10 @@ use rcgen::PublicKeyData;
 use verifier::{Certificate, certificate::hex};
 
 use super::{
-    Authority, Generation, Renovation,
-    files::{self, InitError},
+    Authority, Generation, Renovation, files,
     renewal::{files_error, missing, told},
 };
-use crate::ledger::{GenerationRecord, Standing, UpstreamKind};
+use crate::ledger::{AuthoritiesRecord, GenerationRecord, Standing, UpstreamKind};
 
 impl Authority {
     /// The authority that is to follow: made if there is none. One whose certificate comes from an upstream waits for it.
@@ -31,62 +30,53 @@ impl Authority {
         let generations = self.generations();
         let former = self.active()?;
         let mut record = generations.record().clone();
-        let under_way = |what: &str| Error::new(Reason::RotationUnderWay, what);
-        for generation in &record.generations {
-            match generation.standing() {
-                Standing::Requested => return Ok(generation.clone()),
-                Standing::Prepared => {
-                    return Err(under_way(
-                        "the next authority is prepared already: go on with `root-service authority rotate activate`",
-                    ));
-                }
-                Standing::Former => {
-                    return Err(under_way(
-                        "the former authority is not retired yet: first run `root-service authority rotate retire`",
-                    ));
-                }
-                Standing::Active | Standing::Retired => {}
+        check_none_under_way(&record)?;
+        let by_itself = record.upstream.kind() == UpstreamKind::SelfSigned;
+        // One that was begun under another upstream, or waits for an answer, is gone on with.
+        let begun = record.generations.iter().position(|it| it.standing() == Standing::Requested);
+        let (mut next, key, new) = match begun {
+            Some(position) if !by_itself => return Ok(record.generations[position].clone()),
+            Some(position) => {
+                let next = record.generations.remove(position);
+                let key = self.key_of(&next.key_id)?;
+                (next, key, None)
             }
+            None => {
+                let (key_file, key) =
+                    self.files.generate("authority").map_err(|error| files_error(&error))?;
+                let (key_id, key) = (hex(&files::key_id(key.der_bytes())), Arc::new(key));
+                let next =
+                    GenerationRecord { key_id: key_id.clone(), key_file, ..GenerationRecord::default() };
+                (next.with(Standing::Requested), Arc::clone(&key), Some((key_id, key)))
+            }
+        };
+        let mut event = Event::new(EventKind::RotationRequested).by(by).argument("key_id", &next.key_id);
+        if by_itself {
+            next.certificate = self.self_sign(&key)?;
+            next.anchors = vec![next.certificate.clone()];
+            // Whoever knows the former authority alone gets from there to what the next one issues.
+            next.issuers = vec![self.cross_certify(&former, &key)?];
+            next.set_standing(Standing::Prepared);
+            event = told(EventKind::RotationPrepared, &next.certificate, by)?;
         }
-        // What was retired long ago has nothing left to sign.
+        let gone = self.forget_expired(&mut record);
+        record.generations.push(next.clone());
+        // If this fails the key stays on the disk: whether it is recorded may not be known.
+        self.renovate(&generations, Renovation { record, key: new, events: vec![event] }).await?;
+        gone.iter().for_each(|gone| self.files.remove(&gone.key_file));
+        Ok(next)
+    }
+
+    /// Takes those out of the record that were retired and have expired since: they have nothing left to sign.
+    fn forget_expired(&self, record: &mut AuthoritiesRecord) -> Vec<GenerationRecord> {
         let now = unix_seconds(self.clock.now());
         let over = |it: &GenerationRecord| {
             it.standing() == Standing::Retired
                 && Certificate::parse(&it.certificate).is_ok_and(|facts| now >= facts.not_after)
         };
-        let (gone, kept) = record.generations.into_iter().partition(over);
+        let (gone, kept) = std::mem::take(&mut record.generations).into_iter().partition(over);
         record.generations = kept;
-        let gone: Vec<GenerationRecord> = gone;
-        let failed = |error: InitError| files_error(&error);
-        let (key_file, key) = self.files.generate("authority").map_err(failed)?;
-        let key = Arc::new(key);
-        let key_id = hex(&files::key_id(key.der_bytes()));
-        let mut generation = GenerationRecord {
-            key_id: key_id.clone(),
-            key_file: key_file.clone(),
-            ..GenerationRecord::default().with(Standing::Requested)
-        };
-        let mut event = Event::new(EventKind::RotationRequested).by(by).argument("key_id", &key_id);
-        if record.upstream.kind() == UpstreamKind::SelfSigned {
-            generation.certificate = self.self_sign(&key)?;
-            generation.anchors = vec![generation.certificate.clone()];
-            // Whoever knows the former authority alone gets from there to what the next one issues.
-            generation.issuers = vec![self.cross_certify(&former, &key)?];
-            generation.set_standing(Standing::Prepared);
-            event = told(EventKind::RotationPrepared, &generation.certificate, by)?;
-        }
-        record.generations.push(generation.clone());
-        let change = Renovation { record, key: Some((key_id, key)), events: vec![event] };
-        match self.renovate(&generations, change).await {
-            Ok(_) => {
-                gone.iter().for_each(|gone| self.files.remove(&gone.key_file));
-                Ok(generation)
-            }
-            Err(error) => {
-                self.files.remove(&key_file);
-                Err(error)
-            }
-        }
+        gone
     }
 
     /// Lets the prepared authority issue.
@@ -161,4 +151,21 @@ impl Authority {
         let certificate = params.signed_by(key, &issuer.issuer);
         certificate.map(|it| it.der().to_vec()).map_err(|error| Error::internal("cross certificate", error))
     }
+}
+
+/// That no exchange of the key is half done.
+///
+/// # Errors
+/// `ROTATION_UNDER_WAY`, with what is to be done first.
+fn check_none_under_way(record: &AuthoritiesRecord) -> Result<()> {
+    let problem = record.generations.iter().find_map(|generation| match generation.standing() {
+        Standing::Prepared => Some(
+            "the next authority is prepared already: go on with `root-service authority rotate activate`",
+        ),
+        Standing::Former => {
+            Some("the former authority is not retired yet: first run `root-service authority rotate retire`")
+        }
+        _ => None,
+    });
+    problem.map_or(Ok(()), |problem| Err(Error::new(Reason::RotationUnderWay, problem)))
 }

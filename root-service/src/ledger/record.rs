@@ -326,9 +326,9 @@ pub(crate) struct UpstreamRecord {
     /// Seconds since 1970; 0: never.
     #[prost(int64, tag = "7")]
     pub(crate) renew_at: i64,
-    /// What was asked for and not answered yet.
-    #[prost(message, optional, tag = "8")]
-    pub(crate) pending: Option<PendingRecord>,
+    /// What was asked for and not answered yet, as far as is known here: the oldest first.
+    #[prost(message, repeated, tag = "8")]
+    pub(crate) pending: Vec<PendingRecord>,
     /// Seconds since 1970; 0: never.
     #[prost(int64, tag = "9")]
     pub(crate) renewed_at: i64,
@@ -369,7 +369,7 @@ pub(crate) struct PendingRecord {
     /// Key identifier of the generation that a certificate is asked for.
     #[prost(string, tag = "3")]
     pub(crate) key_id: String,
-    /// SHA-256 of the call in the newest file that was exported; empty if none was.
+    /// SHA-256 of the call in the file that was exported, if it is the newest one; empty if not.
     #[prost(bytes = "vec", tag = "4")]
     pub(crate) call_digest: Vec<u8>,
     /// SHA-256 of the upstream's trust anchor, from the token; empty for a renewal.

@@ -106,7 +106,7 @@ impl Upstream {
             issuers: answer.issuers,
             anchors: answer.anchors.clone(),
             renew_at: unix_seconds(renew_at(answer.window, &authority)?),
-            pending: None,
+            pending: Vec::new(),
             renewed_at: unix_seconds(now),
             error: String::new(),
             reason: String::new(),
@@ -150,11 +150,13 @@ impl Upstream {
 
     /// Keeps what was checked, and uses it.
     pub(super) async fn keep(&self, certified: Certified, by: &str) -> Result<Arc<Generation>> {
-        let former = self.record().identity_key;
+        let former = self.record();
         let kept = certified.upstream.identity_key.clone();
         let generation = self.authority.adopt(certified, by).await?;
-        if !former.is_empty() && former != kept {
-            self.authority.files().remove(&former);
+        let keys =
+            former.pending.into_iter().map(|pending| pending.identity_key).chain([former.identity_key]);
+        for key in keys.filter(|key| !key.is_empty() && *key != kept) {
+            self.authority.files().remove(&key);
         }
         Ok(generation)
     }

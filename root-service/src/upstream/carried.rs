@@ -13,7 +13,7 @@ use proto::certification::v1::{
 };
 
 use super::{
-    Attempt, Upstream,
+    Attempt, Repeat, Upstream,
     answer::{Answer, invalid},
     conversation::request_for,
     enrollment, renewal,
@@ -33,7 +33,7 @@ impl Upstream {
             return Err(Error::new(Reason::UpstreamSelf, message));
         }
         let (attempt, call, key) = if token.is_empty() {
-            let attempt = self.begin(renewal(&record.identity)?, None).await?;
+            let attempt = self.begin(renewal(&record.identity)?, None, Repeat::SameKey).await?;
             let request = RenewRequest {
                 licensor_csr: request_for(&attempt.identity_key)?,
                 server_csr: Vec::new(),
@@ -42,7 +42,7 @@ impl Upstream {
             (attempt, Call::Renew(request), Some(self.identity_key(&record)?))
         } else {
             let parsed = EnrollmentToken::parse(token)?;
-            let attempt = self.begin(enrollment(&parsed), Some(&parsed)).await?;
+            let attempt = self.begin(enrollment(&parsed), Some(&parsed), Repeat::SameKey).await?;
             let request = EnrollRequest {
                 token: token.trim().to_owned(),
                 licensor_csr: request_for(&attempt.identity_key)?,
@@ -59,8 +59,9 @@ impl Upstream {
         };
         let (text, digest) = write_call(&call, key.as_ref().unwrap_or(&attempt.identity_key))?;
         let change = |record: &mut crate::ledger::AuthoritiesRecord| {
-            if let Some(pending) = &mut record.upstream.pending {
-                pending.call_digest = digest.to_vec();
+            for pending in &mut record.upstream.pending {
+                let newest = pending.identity_key == attempt.pending.identity_key;
+                pending.call_digest = if newest { digest.to_vec() } else { Vec::new() };
             }
         };
         self.authority.change_upstream(change, Vec::new()).await?;
@@ -72,7 +73,7 @@ impl Upstream {
         let _turn = self.turn.lock().await;
         let record = self.record();
         let read = read_answer(text)?;
-        let pending = record.pending.clone().filter(|pending| !pending.call_digest.is_empty());
+        let pending = record.pending.iter().find(|pending| !pending.call_digest.is_empty()).cloned();
         let Some(pending) = pending else {
             let message = "no request of this root waits for an answer: it was answered already, or none was exported (`root-service authority export-request`)";
             return Err(Error::new(Reason::AnswerToAnotherRequest, message));

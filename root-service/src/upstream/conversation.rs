@@ -14,7 +14,7 @@ use proto::certification::v1::{
 };
 use tonic::transport::Channel;
 
-use super::{Upstream, answer::Answer, enrollment, renewal};
+use super::{Repeat, Upstream, answer::Answer, enrollment, renewal};
 use crate::{
     authority::Generation,
     ledger::{UpstreamKind, UpstreamRecord},
@@ -24,7 +24,7 @@ impl Upstream {
     pub(super) async fn enroll_over_network(&self, text: &str, by: &str) -> Result<Arc<Generation>> {
         let token = EnrollmentToken::parse(text)?;
         // 1. Keys, recorded before they are used.
-        let attempt = self.begin(enrollment(&token), Some(&token)).await?;
+        let attempt = self.begin(enrollment(&token), Some(&token), Repeat::Any).await?;
         // 2. The upstream: known by the fingerprint in the token, and by nothing else yet.
         let clock = self.authority.clock();
         let (tls, pinned) = first_contact_config(token.fingerprint(), clock.clone())
@@ -60,7 +60,7 @@ impl Upstream {
         by: &str,
     ) -> Result<Arc<Generation>> {
         // 1. Keys, recorded before they are used.
-        let attempt = self.begin(renewal(&record.identity)?, None).await?;
+        let attempt = self.begin(renewal(&record.identity)?, None, Repeat::Any).await?;
         // 2. The upstream, with the identity that it issued.
         let address = &record.address;
         let key = self.identity_key(record)?;

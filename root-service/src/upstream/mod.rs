@@ -28,6 +28,9 @@ use crate::{
     ledger::{AuthoritiesRecord, GenerationRecord, PendingRecord, Standing, UpstreamKind, UpstreamRecord},
 };
 
+/// Attempts without an answer that are kept.
+const PENDING: usize = 8;
+
 /// Fetches the authority's certificates.
 #[derive(Debug)]
 pub(crate) struct Upstream {
@@ -36,6 +39,15 @@ pub(crate) struct Upstream {
     turn: Mutex<()>,
     /// Number of the upstream's revocation list that was looked at last.
     known_list: AtomicU64,
+}
+
+/// Which earlier attempt is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Repeat {
+    /// Any for the same purpose: the upstream may have answered it, and answers nothing else until it is asked so again.
+    Any,
+    /// Only one for the same key of the authority.
+    SameKey,
 }
 
 /// What a certificate is asked for with.
@@ -117,12 +129,18 @@ impl Upstream {
     pub(crate) async fn prepare_rotation(&self, by: &str) -> Result<GenerationRecord> {
         let _turn = self.turn.lock().await;
         let prepared = self.authority.prepare_rotation(by).await?;
-        if prepared.standing() == Standing::Requested && self.record().kind() == UpstreamKind::Grpc {
-            self.renew_in_turn(by).await?;
+        let find = || {
+            let generations = self.authority.generations();
+            let record = generations.record().generations.iter().find(|it| it.key_id == prepared.key_id);
+            record.cloned().unwrap_or_else(|| prepared.clone())
+        };
+        // A renewal whose answer was lost comes first.
+        for _ in 0..2 {
+            if find().standing() == Standing::Requested && self.record().kind() == UpstreamKind::Grpc {
+                self.renew_in_turn(by).await?;
+            }
         }
-        let generations = self.authority.generations();
-        let record = generations.record().generations.iter().find(|it| it.key_id == prepared.key_id);
-        Ok(record.cloned().unwrap_or(prepared))
+        Ok(find())
     }
 
     fn record(&self) -> UpstreamRecord {
@@ -130,42 +148,48 @@ impl Upstream {
     }
 
     /// The keys of an attempt that may have got through, or others; recorded before they are used.
-    async fn begin(&self, purpose: String, token: Option<&EnrollmentToken>) -> Result<Attempt> {
+    async fn begin(
+        &self,
+        purpose: String,
+        token: Option<&EnrollmentToken>,
+        repeat: Repeat,
+    ) -> Result<Attempt> {
         let generations = self.authority.generations();
         let record = generations.record();
         let key_id = wanted(record).ok_or_else(|| Error::internal("upstream", "there is no authority"))?;
-        let authority_key = self.authority.key_of(&key_id)?;
         let files = self.authority.files();
         let failed = |error: InitError| crate::authority::files_error(&error);
-        if let Some(pending) = &record.upstream.pending
-            && pending.purpose == purpose
-            && pending.key_id == key_id
-        {
-            let identity_key = files.load(&pending.identity_key).map_err(failed)?;
-            return Ok(Attempt { pending: pending.clone(), identity_key, authority_key });
+        let begun = record.upstream.pending.iter().find(|pending| {
+            pending.purpose == purpose && (repeat == Repeat::Any || pending.key_id == key_id)
+        });
+        if let Some(pending) = begun {
+            return Ok(Attempt {
+                identity_key: files.load(&pending.identity_key).map_err(failed)?,
+                authority_key: self.authority.key_of(&pending.key_id)?,
+                pending: pending.clone(),
+            });
         }
+        let authority_key = self.authority.key_of(&key_id)?;
         let (name, identity_key) = files.generate("upstream").map_err(failed)?;
         let pending = PendingRecord {
             purpose,
-            identity_key: name.clone(),
+            identity_key: name,
             key_id,
             call_digest: Vec::new(),
             fingerprint: token.map(|token| token.fingerprint().to_vec()).unwrap_or_default(),
             address: token.map(|token| token.address.clone()).unwrap_or_default(),
         };
         let begun = pending.clone();
-        let former = record.upstream.pending.as_ref().map(|pending| pending.identity_key.clone());
-        let kept = self.authority.change_upstream(|record| record.upstream.pending = Some(begun), Vec::new());
-        match kept.await {
-            Ok(_) => {
-                former.iter().for_each(|former| files.remove(former));
-                Ok(Attempt { pending, identity_key, authority_key })
-            }
-            Err(error) => {
-                files.remove(&name);
-                Err(error)
-            }
-        }
+        let mut dropped = Vec::new();
+        let change = |record: &mut AuthoritiesRecord| {
+            let all = &mut record.upstream.pending;
+            all.push(begun);
+            dropped.extend(all.drain(..all.len().saturating_sub(PENDING)));
+        };
+        // If this fails the key stays on the disk: whether it is recorded may not be known.
+        self.authority.change_upstream(change, Vec::new()).await?;
+        dropped.iter().for_each(|dropped| files.remove(&dropped.identity_key));
+        Ok(Attempt { pending, identity_key, authority_key })
     }
 
     /// Keeps why an attempt failed. Of failures in a row that have the same reason, the first is an event.

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, fs, process::Command};
 
-use licensor_tests::{Node, NodeOptions, RootOptions, Shown, Workshop, run, tool, wait_for};
+use licensor_tests::{
+    Answers, Node, NodeOptions, Proxy, RootOptions, Shown, Workshop, run, tool, wait_for,
+};
 use serde_json::Value;
 
 use super::*;
@@ -221,6 +223,47 @@ fn an_upstream_that_is_not_the_right_one_changes_nothing() {
     fs::write(&garbage, "garbage").unwrap();
     thief.run(&[&init[..], &[text(&garbage)]].concat()).refused(1, &["TOKEN_UNKNOWN"]);
     thief.run(&["init", "--upstream", "grpc"]).refused(2, &["--token-file"]);
+}
+
+#[test]
+fn an_answer_of_the_upstream_that_is_lost_costs_nothing() {
+    let proxy = Proxy::start();
+    let public_address = Some(proxy.address());
+    let activation = Root::started(RootOptions { public_address, ..RootOptions::default() });
+    proxy.lead_to(Some(activation.port));
+    let mut root = Root::new(RootOptions::default());
+    let token = root_token(&activation, "berlin", "Example GmbH");
+    root.run(&["init", "--upstream", "grpc", "--token-file", text(&token)]).ok();
+    root.start();
+    root.json(&["authority", "renew"]);
+    let issued = || activation.json(&["certificates", "list"]).as_array().unwrap().len();
+    let whole = proxy.largest();
+    for missing in [300, 700, 1200] {
+        let (before, former) = (issued(), serial(&root));
+        proxy.set(Answers::Cut(whole - missing));
+        root.run(&["authority", "renew"]).refused(1, &["ROOT_UNREACHABLE"]);
+        assert_eq!(serial(&root), former);
+        proxy.set(Answers::Pass);
+        root.kill();
+        root.start();
+        root.json(&["authority", "renew"]);
+        assert_eq!(issued(), before + 1, "{missing} bytes before the end");
+    }
+    // The exchange of the key first takes up what was lost.
+    let (before, former) = (issued(), key_id(&root));
+    proxy.set(Answers::Cut(whole - 300));
+    root.run(&["authority", "renew"]).refused(1, &["ROOT_UNREACHABLE"]);
+    root.run(&["authority", "rotate", "prepare"]).refused(1, &["ROOT_UNREACHABLE"]);
+    proxy.set(Answers::Pass);
+    root.kill();
+    root.start();
+    wait_for("the next authority, which is fetched by itself, too", || {
+        let _ = root.run(&["authority", "rotate", "prepare"]);
+        (standings(&root) == ["prepared", "active"]).then_some(())
+    });
+    root.json(&["authority", "rotate", "activate"]);
+    assert_ne!(key_id(&root), former);
+    assert_eq!(issued(), before + 2);
 }
 
 #[test]
