@@ -114,7 +114,7 @@ fn tls_error(address: &str, error: &io::Error, clock: &SharedClock) -> Error {
             ),
             CertificateError::UnknownIssuer => (
                 Reason::RootUnreachable,
-                "another root answers there: its certificate does not lead to the trust anchor that this server knows".into(),
+                "another root answers there, or this one under another trust anchor: its certificate does not lead to the one that is known here".into(),
             ),
             other => (Reason::RootUnreachable, format!("its certificate cannot be used ({other:?})")),
         },

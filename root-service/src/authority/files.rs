@@ -141,7 +141,7 @@ impl AuthorityFiles {
         Ok(PrivateKey::load(&self.data_dir.join(name), passphrase)?)
     }
 
-    /// Removes a key that no record names any more.
+    /// Removes a file that no record names any more.
     pub(crate) fn remove(&self, name: &str) {
         // One that stays behind does no harm.
         let _ = fs::remove_file(self.data_dir.join(name));
@@ -161,7 +161,9 @@ impl AuthorityFiles {
     /// Writes copies for others to read: trust anchors, the one to be handed out first, and the chain below it, which is
     /// empty if the authority is an anchor itself.
     pub(crate) fn export(&self, anchors: &[Vec<u8>], chain: &[Vec<u8>]) -> Result<(), InitError> {
-        if !chain.is_empty() {
+        if chain.is_empty() {
+            self.remove(CHAIN);
+        } else {
             self.write(CHAIN, chain)?;
         }
         if anchors.is_empty() { Ok(()) } else { self.write(ANCHOR, anchors) }

@@ -3,7 +3,12 @@
 
 use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
-use licensor::{clock::unix_seconds, expiry::Validity, key::PrivateKey};
+use licensor::{
+    clock::unix_seconds,
+    error::{Error, Reason, Result},
+    expiry::Validity,
+    key::PrivateKey,
+};
 use rcgen::{Issuer, PublicKeyData, SignatureAlgorithm, SigningKey};
 use verifier::Certificate;
 
@@ -93,6 +98,18 @@ impl Generation {
     /// Whether it can certify roots: it is a trust anchor, with one more authority below it.
     pub(crate) fn certifies_roots(&self) -> bool {
         self.anchors.contains(&self.certificate)
+    }
+
+    /// That it can certify roots.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`, with who can instead.
+    pub(super) fn check_certifies_roots(&self) -> Result<()> {
+        if self.certifies_roots() {
+            return Ok(());
+        }
+        let message = "this root stands below another one: it certifies licensing servers and no roots; ask its upstream for a token";
+        Err(Error::new(Reason::InvalidArgument, message))
     }
 
     /// Its certificate and every issuer below the anchor (DER); empty if it is the anchor.

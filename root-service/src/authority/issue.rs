@@ -212,6 +212,9 @@ impl Authority {
         let failed = |error| Error::internal("signing", error);
         // Another authority may have taken over since the call began.
         let generation = self.active()?;
+        if node.root {
+            generation.check_certifies_roots()?;
+        }
         let issuer = generation.issuer_facts();
         let holder = Holder { node: &node.name, owner: &node.owner };
         let params = match node.root {

@@ -28,7 +28,7 @@ use licensor::{
     key::PrivateKey,
 };
 use rcgen::PublicKeyData;
-use tokio::sync::{Mutex, Semaphore, SemaphorePermit, watch};
+use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit, watch};
 use verifier::{Certificate, certificate::hex};
 
 use crate::{
@@ -177,6 +177,11 @@ impl Authority {
     /// SHA-256, DER.
     pub(crate) fn sign_statement(&self, by: &Generation, message: &[u8]) -> Result<Vec<u8>> {
         rcgen::SigningKey::sign(by.issuer.key(), message).map_err(|error| Error::internal("signature", error))
+    }
+
+    /// Nothing of the authorities is changed as long as this is held.
+    pub(crate) async fn keep_still(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().await
     }
 
     /// Every key that a record names, with the name of its file.

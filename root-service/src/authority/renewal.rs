@@ -21,6 +21,9 @@ use crate::{
     profile::IssuerFacts,
 };
 
+/// Self-signed certificates of one key that are handed out: whoever pins an earlier one needs another token.
+const ANCHORS: usize = 4;
+
 /// A certificate of the authority that an upstream issued, after every check.
 #[derive(Debug)]
 pub(crate) struct Certified {
@@ -32,6 +35,8 @@ pub(crate) struct Certified {
     pub(crate) issuers: Vec<Vec<u8>>,
     /// The upstream's trust anchors (DER).
     pub(crate) anchors: Vec<Vec<u8>>,
+    /// When to ask for the next one, seconds since 1970.
+    pub(crate) renew_at: i64,
     /// What is recorded of the upstream from now on.
     pub(crate) upstream: UpstreamRecord,
 }
@@ -63,7 +68,10 @@ impl Authority {
         active.anchors.retain(own);
         active.issuers.retain(own);
         active.anchors.insert(0, certificate.clone());
+        // All of them go along in every handshake.
+        active.anchors.truncate(ANCHORS);
         active.certificate = certificate;
+        active.renew_at = 0;
         active.set_standing(Standing::Active);
         let events = vec![told(kind, &active.certificate, by)?];
         let upstream = UpstreamRecord { renewed_at: now, ..UpstreamRecord::default() };
@@ -79,7 +87,7 @@ impl Authority {
     /// Takes a certificate that the upstream issued: of the one that issues, of its successor, or the first.
     pub(crate) async fn adopt(&self, certified: Certified, by: &str) -> Result<Arc<Generation>> {
         let _turn = self.turn.lock().await;
-        let Certified { key_id, certificate, issuers, anchors, upstream } = certified;
+        let Certified { key_id, certificate, issuers, anchors, renew_at, upstream } = certified;
         let generations = self.generations();
         check_same_subject(&generations, &key_id, &certificate)?;
         let mut record = generations.record().clone();
@@ -99,6 +107,7 @@ impl Authority {
         generation.anchors = anchors.iter().chain(own).cloned().collect();
         generation.issuers = issuers;
         generation.certificate = certificate;
+        generation.renew_at = renew_at;
         let events = vec![told(kind, &generation.certificate, by)?];
         record.upstream = upstream;
         let generations = self.renovate(&generations, Renovation { record, key: None, events }).await?;

@@ -26,6 +26,9 @@ use crate::{
     profile::whole_second,
 };
 
+/// Certificates of a node that are looked back upon.
+const LINE: usize = 1000;
+
 /// A revocation list as it is served.
 #[derive(Debug)]
 pub(crate) struct PublishedList {
@@ -100,13 +103,20 @@ impl Authority {
             }
             let node = self.ledger.node(&certificate.node).await?;
             let node = node.ok_or_else(|| Error::internal("revocation", "the node is gone"))?;
-            let revocation = self.revocation_of(&certificate, reason);
-            let event = revoked_event(&revocation, &certificate.node, by);
-            match self.ledger.revoke(&node, &revocation, event).await {
+            let mut revoked = vec![certificate.clone()];
+            if node.record.root {
+                // Its other certificates are for the same key: with them it would go on.
+                let key = authority_key(&certificate);
+                let others = self.unrevoked(&node.record).await?.into_iter();
+                revoked
+                    .extend(others.filter(|it| it.serial != certificate.serial && authority_key(it) == key));
+            }
+            let (revocations, events) = self.revocations_of(&revoked, reason, by);
+            match self.ledger.revoke(&node, node.record.clone(), &revocations, events).await {
                 Err(StoreError::Conflict { .. }) => {}
                 result => {
                     result?;
-                    let list_number = self.publish_change(&certificate.issuer_key_id).await;
+                    let list_number = self.publish_changes(&revocations).await;
                     return Ok(Revoked { record: certificate, list_number });
                 }
             }
@@ -122,25 +132,24 @@ impl Authority {
                 return Err(Error::new(Reason::NodeUnknown, message).with("node", name));
             };
             check_commissioned(&node.record)?;
-            let now = unix_seconds(self.clock.now());
-            let mut events = Vec::new();
-            let mut revocation = None;
-            let certificate = self.recorded(&node.record.current.serial).await?;
-            if !node.record.current.revoked {
-                let current = self.revocation_of(&certificate, RevocationReason::CessationOfOperation as u32);
-                events.push(revoked_event(&current, name, by));
-                revocation = Some(current);
+            let mut revoked = self.unrevoked(&node.record).await?;
+            if !node.record.root {
+                revoked.retain(|certificate| certificate.serial == node.record.current.serial);
             }
+            let reason = RevocationReason::CessationOfOperation as u32;
+            let (revocations, mut events) = self.revocations_of(&revoked, reason, by);
             events.push(
                 Event::new(EventKind::NodeDecommissioned).about(&node.record.current.serial, name).by(by),
             );
-            match self.ledger.decommission(&node, now, revocation.as_ref(), events).await {
+            let decommissioned_at = unix_seconds(self.clock.now());
+            let changed = NodeRecord { decommissioned_at, ..node.record.clone() };
+            match self.ledger.revoke(&node, changed, &revocations, events).await {
                 Err(StoreError::Conflict { .. }) => {}
                 result => {
                     result?;
                     let record = self.ledger.node(name).await?.map(|node| node.record);
                     let record = record.ok_or_else(|| Error::internal("decommission", "the node is gone"))?;
-                    let list_number = self.publish_change(&certificate.issuer_key_id).await;
+                    let list_number = self.publish_changes(&revocations).await;
                     return Ok(Revoked { record, list_number });
                 }
             }
@@ -205,6 +214,52 @@ impl Authority {
             generation.standing == Standing::Active || now < generation.validity.not_after
         });
         listed.cloned().collect()
+    }
+
+    /// Certificates of a node that can still be presented, the newest first.
+    async fn unrevoked(&self, node: &NodeRecord) -> Result<Vec<CertificateRecord>> {
+        let now = self.clock.now();
+        let late = self.config.certificate.renew_after_expiry.0;
+        let mut found = Vec::new();
+        let mut next = node.current.serial.clone();
+        for _ in 0..LINE {
+            let Some(certificate) = self.ledger.certificate(&next).await? else { break };
+            next.clone_from(&certificate.former);
+            let over = from_unix_seconds(certificate.not_after).checked_add(late);
+            let revoked = self.ledger.revocation(&certificate.issuer_key_id, &certificate.serial).await?;
+            if revoked.is_none() && over.is_none_or(|over| now < over) {
+                found.push(certificate);
+            }
+        }
+        Ok(found)
+    }
+
+    fn revocations_of(
+        &self,
+        certificates: &[CertificateRecord],
+        reason: u32,
+        by: &str,
+    ) -> (Vec<RevocationRecord>, Vec<Event>) {
+        let revocations = certificates.iter().map(|certificate| {
+            let revocation = self.revocation_of(certificate, reason);
+            let event = revoked_event(&revocation, &certificate.node, by);
+            (revocation, event)
+        });
+        revocations.unzip()
+    }
+
+    /// Publishes the lists of those who issued what was just revoked; the number of the first one's.
+    async fn publish_changes(self: &Arc<Self>, revocations: &[RevocationRecord]) -> Option<u64> {
+        let mut issuers: Vec<&str> = Vec::new();
+        let mut first = None;
+        for RevocationRecord { issuer_key_id, .. } in revocations {
+            if !issuers.contains(&issuer_key_id.as_str()) {
+                let number = self.publish_change(issuer_key_id).await;
+                first = if issuers.is_empty() { number } else { first };
+                issuers.push(issuer_key_id);
+            }
+        }
+        first.or_else(|| self.revocation_list("").ok().filter(|_| issuers.is_empty()).map(|list| list.number))
     }
 
     /// Publishes what was just revoked. Those who revoke at the same time share a list.
@@ -301,6 +356,11 @@ impl Authority {
             not_after: server.map_or(0, |server| server.not_after).max(certificate.not_after),
         }
     }
+}
+
+/// Key identifier of the authority that a certificate of a root is for.
+fn authority_key(certificate: &CertificateRecord) -> String {
+    Certificate::parse(&certificate.authority).map(|facts| facts.key_id).unwrap_or_default()
 }
 
 impl PublishedList {

@@ -30,14 +30,23 @@ impl Authority {
         let generations = self.generations();
         let former = self.active()?;
         let mut record = generations.record().clone();
-        check_none_under_way(&record)?;
+        let now = unix_seconds(self.clock.now());
+        // A preparation that took so long that its outcome has expired begins anew, with the same key.
+        let expired = |it: &GenerationRecord| {
+            it.standing() == Standing::Prepared
+                && Certificate::parse(&it.certificate).is_ok_and(|facts| now >= facts.not_after)
+        };
+        check_none_under_way(record.generations.iter().filter(|it| !expired(it)))?;
         let by_itself = record.upstream.kind() == UpstreamKind::SelfSigned;
         // One that was begun under another upstream, or waits for an answer, is gone on with.
-        let begun = record.generations.iter().position(|it| it.standing() == Standing::Requested);
+        let waits = |it: &GenerationRecord| it.standing() == Standing::Requested;
+        let begun = record.generations.iter().position(|it| waits(it) || expired(it));
         let (mut next, key, new) = match begun {
-            Some(position) if !by_itself => return Ok(record.generations[position].clone()),
+            Some(position) if !by_itself && waits(&record.generations[position]) => {
+                return Ok(record.generations[position].clone());
+            }
             Some(position) => {
-                let next = record.generations.remove(position);
+                let next = record.generations.remove(position).with(Standing::Requested);
                 let key = self.key_of(&next.key_id)?;
                 (next, key, None)
             }
@@ -96,7 +105,7 @@ impl Authority {
         );
         if self.clock.now() >= validity.not_after {
             let message = format!(
-                "the prepared authority expired on {}: renew it first (`root-service authority renew`)",
+                "the prepared authority expired on {}: have it certified anew (`root-service authority rotate prepare`)",
                 rfc3339(validity.not_after)
             );
             return Err(Error::new(Reason::AuthorityExpired, message));
@@ -125,7 +134,9 @@ impl Authority {
             return Err(Error::new(Reason::RotationNotActive, message));
         };
         let key_id = former.key_id.clone();
-        let (count, names) = self.ledger.nodes_of(&key_id, unix_seconds(self.clock.now())).await?;
+        let now = unix_seconds(self.clock.now());
+        let (count, names) =
+            self.ledger.nodes_with(now, |_, certificate| certificate.issuer_key_id == key_id).await?;
         if count > 0 {
             let (first, more) = (names.join(", "), count - names.len());
             let others = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -157,8 +168,8 @@ impl Authority {
 ///
 /// # Errors
 /// `ROTATION_UNDER_WAY`, with what is to be done first.
-fn check_none_under_way(record: &AuthoritiesRecord) -> Result<()> {
-    let problem = record.generations.iter().find_map(|generation| match generation.standing() {
+fn check_none_under_way<'a>(mut generations: impl Iterator<Item = &'a GenerationRecord>) -> Result<()> {
+    let problem = generations.find_map(|generation| match generation.standing() {
         Standing::Prepared => Some(
             "the next authority is prepared already: go on with `root-service authority rotate activate`",
         ),

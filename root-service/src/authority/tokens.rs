@@ -34,9 +34,8 @@ impl Authority {
     pub(crate) async fn create_token(&self, order: TokenOrder) -> Result<(String, TokenRecord)> {
         let order = order.checked()?;
         let issuer = self.active()?;
-        if order.root && !issuer.certifies_roots() {
-            let message = "this root stands below another one: it certifies licensing servers and no roots; ask its upstream for the token";
-            return Err(Error::new(Reason::InvalidArgument, message));
+        if order.root {
+            issuer.check_certifies_roots()?;
         }
         if let Some(node) = self.ledger.node(&order.node).await? {
             revocation::check_commissioned(&node.record)?;

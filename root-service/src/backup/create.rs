@@ -25,11 +25,16 @@ pub(crate) type Pieces = mpsc::Sender<Result<CreateBackupResponse, Status>>;
 /// # Errors
 /// `OVERLOADED` while another backup is made; `STORE_UNAVAILABLE`; `UNSPECIFIED` if nobody takes the pieces any more.
 pub(crate) async fn create(authority: &Authority, passphrase: Option<&[u8]>, pieces: &Pieces) -> Result<()> {
+    // Keys and records of one instant: nothing is exchanged between the two.
+    let still = authority.keep_still().await;
+    let mut snapshot = authority.ledger().snapshot().await?;
     let active = authority.active()?;
     let generations = authority.generations();
+    let held = authority.keys()?;
+    drop(still);
     let others = generations.certified().iter().filter(|other| other.key_id() != active.key_id());
     let mut keys = Vec::new();
-    for (name, key) in authority.keys()? {
+    for (name, key) in held {
         let pem = passphrase.map(|passphrase| key.to_pem(Some(passphrase))).transpose();
         let pem = pem.map_err(|error| Error::internal("key", error))?;
         let pem = pem.map(|pem| pem.to_string()).unwrap_or_default();
@@ -48,7 +53,6 @@ pub(crate) async fn create(authority: &Authority, passphrase: Option<&[u8]>, pie
     let mut octets = MAGIC.to_vec();
     octets.extend(header.encode_length_delimited_to_vec());
     let mut end = End::default();
-    let mut snapshot = authority.ledger().snapshot().await?;
     loop {
         digest.update(&octets);
         send(pieces, std::mem::take(&mut octets)).await?;

@@ -32,7 +32,7 @@ use super::{End, Frame, Header, KeyFile, MAGIC, PAGE, Pair, Part, loss::Loss};
 use crate::{
     authority::{AuthorityFiles, InitError, KEY},
     config::Config,
-    ledger::RevocationRecord,
+    ledger::{AuthoritiesRecord, Ledger, RevocationRecord},
 };
 
 /// Octets that one message has at most.
@@ -74,6 +74,9 @@ pub(crate) enum RestoreError {
     /// Its key is not in it.
     #[error("the backup was made without keys: give the key file `{0}` with --key")]
     KeyNeeded(String),
+    /// A key that is needed is not even named.
+    #[error("the records in the backup name the key `{0}`, which does not come with it: take another backup")]
+    KeyMissing(String),
     /// The key is another one.
     #[error("the key is not that of the authority in the backup")]
     KeyDoesNotMatch,
@@ -174,7 +177,10 @@ pub(crate) async fn restore(
         .argument("created_at", rfc3339(created_at))
         .argument("entries", end.entries.to_string());
     let written = async {
-        write_store(config, clock, &order.file, event).await?;
+        let named = write_store(config, clock, &order.file, event).await?;
+        if let Some(missing) = named.into_iter().find(|name| keys.iter().all(|(known, _)| known != name)) {
+            return Err(RestoreError::KeyMissing(missing));
+        }
         for (name, key) in keys {
             if !config.data_dir.join(&name).exists() {
                 files.save(&name, &key)?;
@@ -226,12 +232,13 @@ async fn check_loss(
     if loss.is_nothing() { Ok(()) } else { Err(RestoreError::Forgets { created_at, named }) }
 }
 
+/// Writes the store; the names of the keys that it needs.
 async fn write_store(
     config: &Config,
     clock: &SharedClock,
     backup: &Path,
     event: Event,
-) -> Result<(), RestoreError> {
+) -> Result<Vec<String>, RestoreError> {
     let options = SledOptions {
         directory: config.data_dir.join(STORE),
         cache_bytes: config.store.cache_bytes,
@@ -239,8 +246,13 @@ async fn write_store(
     };
     let store: SharedStore = Arc::new(SledStore::open(&options)?);
     fill(backup, &store).await?;
-    let events = EventLog::open(store, clock.clone(), Metrics::shared()).await?;
-    Ok(Arc::new(events).raise(event).await?)
+    let events = EventLog::open(store.clone(), clock.clone(), Metrics::shared()).await?;
+    let ledger = Ledger::new(store, Arc::new(events), config.expiry.clone());
+    ledger.events().raise(event).await?;
+    let record = ledger.authorities().await?.map(|authorities| authorities.record).unwrap_or_default();
+    let AuthoritiesRecord { generations, upstream, .. } = record;
+    let keys = generations.into_iter().map(|generation| generation.key_file).chain([upstream.identity_key]);
+    Ok(keys.filter(|name| !name.is_empty()).collect())
 }
 
 /// Every key that the backup needs, with the name of its file: those that were given, and those in the backup.

@@ -12,7 +12,8 @@ use licensor::{
 use prost::Message;
 
 use super::{
-    AuthoritiesRecord, GenerationRecord, Ledger, NODE, NodeRecord, UpstreamRecord, Versioned, decode, expiry,
+    AuthoritiesRecord, CertificateRecord, GenerationRecord, Ledger, NODE, NodeRecord, UpstreamRecord,
+    Versioned, decode, expiry,
 };
 
 const AUTHORITIES: &[u8] = b"authorities";
@@ -61,6 +62,15 @@ impl Ledger {
             }
         }
         let bytes = brief.encode_to_vec();
+        // What nothing names any more.
+        let mut replaced = match former {
+            Some(former) => decode::<AuthoritiesRecord>(&former.bytes)?,
+            None => AuthoritiesRecord::default(),
+        };
+        let kept: Vec<Vec<u8>> = certificates(&mut brief).map(|digest| digest.clone()).collect();
+        for digest in certificates(&mut replaced).filter(|digest| !kept.contains(digest)) {
+            batch.delete([OWN_CERTIFICATE, digest].concat());
+        }
         batch.expect(AUTHORITIES, former.map(|former| former.bytes.clone()));
         batch.put(AUTHORITIES, bytes.clone());
         let watched = former.map(|former| former.record.watched.as_str()).unwrap_or_default();
@@ -76,9 +86,13 @@ impl Ledger {
         Ok(Versioned { record, bytes })
     }
 
-    /// Nodes whose newest certificate is of the authority with this key identifier, neither revoked nor expired at `now`
-    /// (seconds since 1970): how many, and the names of the first few.
-    pub(crate) async fn nodes_of(&self, key_id: &str, now: i64) -> Result<(usize, Vec<String>), StoreError> {
+    /// Nodes whose newest certificate is neither revoked nor expired at `now` (seconds since 1970), and `wanted`: how many,
+    /// and the names of the first few.
+    pub(crate) async fn nodes_with(
+        &self,
+        now: i64,
+        wanted: impl Fn(&NodeRecord, &CertificateRecord) -> bool,
+    ) -> Result<(usize, Vec<String>), StoreError> {
         const NAMED: usize = 20;
         let (mut count, mut names) = (0, Vec::new());
         let mut from = NODE.as_bytes().to_vec();
@@ -92,7 +106,7 @@ impl Ledger {
                     continue;
                 }
                 let certificate = self.certificate(&node.current.serial).await?;
-                if certificate.is_some_and(|held| held.issuer_key_id == key_id && held.not_after > now) {
+                if certificate.is_some_and(|held| held.not_after > now && wanted(&node, &held)) {
                     count += 1;
                     if names.len() < NAMED {
                         names.push(node.name);

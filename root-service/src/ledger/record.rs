@@ -283,9 +283,12 @@ pub(crate) struct GenerationRecord {
     /// What leads from what it issues to an anchor: issuers below the anchor, the direct issuer first (DER).
     #[prost(bytes = "vec", repeated, tag = "5")]
     pub(crate) issuers: Vec<Vec<u8>>,
-    /// Trust anchors of what it issues, the newest first (DER).
+    /// Trust anchors of what it issues, the one to be handed out first (DER).
     #[prost(bytes = "vec", repeated, tag = "6")]
     pub(crate) anchors: Vec<Vec<u8>>,
+    /// When the upstream is asked for its next certificate, seconds since 1970; 0: by hand alone.
+    #[prost(int64, tag = "7")]
+    pub(crate) renew_at: i64,
 }
 
 /// What a generation of the authority does.
@@ -323,9 +326,6 @@ pub(crate) struct UpstreamRecord {
     /// What the upstream is known by (DER).
     #[prost(bytes = "vec", repeated, tag = "6")]
     pub(crate) anchors: Vec<Vec<u8>>,
-    /// Seconds since 1970; 0: never.
-    #[prost(int64, tag = "7")]
-    pub(crate) renew_at: i64,
     /// What was asked for and not answered yet, as far as is known here: the oldest first.
     #[prost(message, repeated, tag = "8")]
     pub(crate) pending: Vec<PendingRecord>,
@@ -369,7 +369,7 @@ pub(crate) struct PendingRecord {
     /// Key identifier of the generation that a certificate is asked for.
     #[prost(string, tag = "3")]
     pub(crate) key_id: String,
-    /// SHA-256 of the call in the file that was exported, if it is the newest one; empty if not.
+    /// SHA-256 of the call in the newest file that was exported for it; empty if none was.
     #[prost(bytes = "vec", tag = "4")]
     pub(crate) call_digest: Vec<u8>,
     /// SHA-256 of the upstream's trust anchor, from the token; empty for a renewal.

@@ -17,44 +17,24 @@ const REVOCATION_LIST: &str = "revocation-list/";
 const PAGE: usize = 1000;
 
 impl Ledger {
-    /// Keeps that a certificate of `node` is revoked, with what follows from it for the node.
+    /// Keeps that certificates of a node are revoked, with what follows from it for the node, which is to be `changed`.
     pub(crate) async fn revoke(
         &self,
         node: &Versioned<NodeRecord>,
-        revocation: &RevocationRecord,
-        event: Event,
-    ) -> Result<(), StoreError> {
-        let mut batch = Batch::new();
-        self.add_revocation(&mut batch, revocation);
-        let mut changed = node.record.clone();
-        if changed.current.serial == revocation.serial {
-            self.end_current(&mut batch, &mut changed);
-        }
-        put_over(&mut batch, key(NODE, &changed.name), node, &changed);
-        self.events.commit(batch, vec![event]).await
-    }
-
-    /// Keeps that a node is decommissioned, with the revocation of its certificate unless that was revoked before.
-    pub(crate) async fn decommission(
-        &self,
-        node: &Versioned<NodeRecord>,
-        at: i64,
-        revocation: Option<&RevocationRecord>,
+        mut changed: NodeRecord,
+        revocations: &[RevocationRecord],
         events: Vec<Event>,
     ) -> Result<(), StoreError> {
         let mut batch = Batch::new();
-        let mut changed = NodeRecord { decommissioned_at: at, ..node.record.clone() };
-        if let Some(revocation) = revocation {
-            self.add_revocation(&mut batch, revocation);
-            self.end_current(&mut batch, &mut changed);
+        for revocation in revocations {
+            let key = revocation_key(&revocation.issuer_key_id, &revocation.serial);
+            batch.expect(key.clone(), None).put(key, revocation.encode_to_vec());
+            if changed.current.serial == revocation.serial {
+                self.end_current(&mut batch, &mut changed);
+            }
         }
         put_over(&mut batch, key(NODE, &changed.name), node, &changed);
         self.events.commit(batch, events).await
-    }
-
-    fn add_revocation(&self, batch: &mut Batch, revocation: &RevocationRecord) {
-        let key = revocation_key(&revocation.issuer_key_id, &revocation.serial);
-        batch.expect(key.clone(), None).put(key, revocation.encode_to_vec());
     }
 
     /// A revoked certificate is not warned of.

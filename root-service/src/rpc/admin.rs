@@ -205,7 +205,7 @@ impl CertificationAdminService for AdminRpc {
         Ok(Response::new(GetAuthorityResponse {
             authority: generations.active().map(|active| shown::authority(active)),
             authorities: authorities.map(|record| shown::recorded_authority(&generations, record)).collect(),
-            upstream: Some(shown::upstream(&generations.record().upstream)),
+            upstream: Some(shown::upstream(generations.record())),
         }))
     }
 
@@ -240,7 +240,7 @@ impl CertificationAdminService for AdminRpc {
         let generations = self.authority.generations();
         Ok(Response::new(SetUpstreamResponse {
             authority: generations.active().map(|active| shown::authority(active)),
-            upstream: Some(shown::upstream(&generations.record().upstream)),
+            upstream: Some(shown::upstream(generations.record())),
         }))
     }
 

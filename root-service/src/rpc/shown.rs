@@ -14,8 +14,8 @@ use proto::certification::v1::{
 use crate::{
     authority::{Generation, Generations},
     ledger::{
-        CertificateRecord, GenerationRecord, Ledger, NodeRecord, Standing, TokenRecord, TokenStanding,
-        UpstreamKind, UpstreamRecord,
+        AuthoritiesRecord, CertificateRecord, GenerationRecord, Ledger, NodeRecord, Standing, TokenRecord,
+        TokenStanding, UpstreamKind,
     },
 };
 
@@ -58,7 +58,10 @@ fn standing(standing: Standing) -> AuthorityStanding {
 }
 
 /// Where the authority's certificates come from.
-pub(super) fn upstream(record: &UpstreamRecord) -> pb::Upstream {
+pub(super) fn upstream(record: &AuthoritiesRecord) -> pb::Upstream {
+    let active = record.generations.iter().find(|it| it.standing() == Standing::Active);
+    let renew_at = active.map_or(0, |active| active.renew_at);
+    let record = &record.upstream;
     let instant = |seconds: i64| (seconds != 0).then(|| timestamp(from_unix_seconds(seconds)));
     let kind = match record.kind() {
         UpstreamKind::SelfSigned => pb::UpstreamKind::Self_,
@@ -68,7 +71,7 @@ pub(super) fn upstream(record: &UpstreamRecord) -> pb::Upstream {
     pb::Upstream {
         kind: kind.into(),
         address: record.address.clone(),
-        renew_time: (record.kind() == UpstreamKind::Grpc).then(|| instant(record.renew_at)).flatten(),
+        renew_time: (record.kind() == UpstreamKind::Grpc).then(|| instant(renew_at)).flatten(),
         last_renewal: instant(record.renewed_at),
         last_renewal_error: record.error.clone(),
     }

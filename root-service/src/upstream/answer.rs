@@ -98,6 +98,7 @@ impl Upstream {
         let issuers =
             self.chain(&attempt.pending.key_id, &answer.authority, &answer.issuers, trusted, now)?;
         self.chain(&attempt.pending.key_id, &answer.authority, &answer.issuers, &answer.anchors, now)?;
+        let renew_at = renew_at(answer.window, &authority)?;
         let upstream = UpstreamRecord {
             kind: kind.into(),
             address: if answer.address.is_empty() { address.to_owned() } else { answer.address },
@@ -105,7 +106,6 @@ impl Upstream {
             identity_key: attempt.pending.identity_key.clone(),
             issuers: answer.issuers,
             anchors: answer.anchors.clone(),
-            renew_at: unix_seconds(renew_at(answer.window, &authority)?),
             pending: Vec::new(),
             renewed_at: unix_seconds(now),
             error: String::new(),
@@ -115,9 +115,10 @@ impl Upstream {
         };
         Ok(Certified {
             key_id: attempt.pending.key_id.clone(),
-            certificate: answer.authority,
+            certificate: answer.authority.clone(),
+            anchors: self.leading_first(&attempt.pending.key_id, &answer.authority, &issuers, answer.anchors),
             issuers,
-            anchors: answer.anchors,
+            renew_at: unix_seconds(renew_at),
             upstream,
         })
     }
@@ -146,6 +147,24 @@ impl Upstream {
             }
         }
         Err(invalid(&problem))
+    }
+
+    /// Trust anchors with those first to which what the authority issues leads under this certificate, with these issuers (all
+    /// DER): one of them is handed out.
+    pub(super) fn leading_first(
+        &self,
+        key_id: &str,
+        certificate: &[u8],
+        issuers: &[Vec<u8>],
+        anchors: Vec<Vec<u8>>,
+    ) -> Vec<Vec<u8>> {
+        let now = self.authority.now();
+        let others = issuers.get(1..).unwrap_or_default();
+        let leads = |anchor: &Vec<u8>| {
+            self.chain(key_id, certificate, others, std::slice::from_ref(anchor), now).is_ok()
+        };
+        let (leading, rest): (Vec<_>, Vec<_>) = anchors.into_iter().partition(leads);
+        [leading, rest].concat()
     }
 
     /// Keeps what was checked, and uses it.

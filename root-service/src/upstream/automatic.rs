@@ -4,7 +4,7 @@
 //! A trust anchor is left alone: whoever has written its fingerprint down shall not find another one some day.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, SystemTime},
 };
 
@@ -16,7 +16,7 @@ use licensor::{
 };
 
 use super::Upstream;
-use crate::ledger::{AuthoritiesRecord, Standing, UpstreamKind};
+use crate::ledger::{AuthoritiesRecord, GenerationRecord, Standing, UpstreamKind};
 
 /// Renews when the time has come.
 #[derive(Debug)]
@@ -57,14 +57,16 @@ impl Automatic {
             let now = clock.now();
             let mut deadline = now + self.check_interval;
             if by_network {
-                let due = due(generations.record()).max(plan.not_before);
+                let outdated = self.upstream.outdated.load(Ordering::Relaxed);
+                let due = if outdated { SystemTime::UNIX_EPOCH } else { due(generations.record()) };
+                let due = due.max(plan.not_before);
                 if now >= due {
                     self.renew(&mut plan, generations.record()).await;
                 } else if now >= plan.next_poll {
                     let pause = self.poll_interval.mul_f64(rand::random_range(0.8..1.2));
                     plan.next_poll = now + pause;
                     if let Err(error) = self.upstream.poll(record).await {
-                        tracing::info!(reason = %error.reason, %error, "the upstream could not be asked for its trust bundle and revocation list; it is tried again");
+                        tracing::warn!(reason = %error.reason, %error, "the trust bundle and revocation list of the upstream could not be had, or not be taken over; it is tried again");
                     }
                 }
                 deadline = due.min(plan.next_poll).max(clock.now());
@@ -90,6 +92,7 @@ impl Automatic {
             Ok(()) => {
                 let lifetime = authority.active().map(|active| active.validity.lifetime());
                 plan.failures = 0;
+                self.upstream.outdated.store(false, Ordering::Relaxed);
                 plan.not_before = now + (lifetime.unwrap_or_default() / 20).max(Duration::from_secs(1));
             }
             Err(Error { reason, retry_after, .. }) => {
@@ -108,6 +111,10 @@ impl Automatic {
 
 /// When a certificate is to be asked for: at once for an authority that waits for its first.
 fn due(record: &AuthoritiesRecord) -> SystemTime {
-    let waits = record.generations.iter().any(|it| it.standing() == Standing::Requested);
-    if waits { SystemTime::UNIX_EPOCH } else { from_unix_seconds(record.upstream.renew_at) }
+    let at = |it: &GenerationRecord| match it.standing() {
+        Standing::Requested => Some(SystemTime::UNIX_EPOCH),
+        Standing::Active => Some(from_unix_seconds(it.renew_at)),
+        _ => None,
+    };
+    record.generations.iter().filter_map(at).min().unwrap_or(SystemTime::UNIX_EPOCH)
 }

@@ -60,8 +60,11 @@ impl Upstream {
         let (text, digest) = write_call(&call, key.as_ref().unwrap_or(&attempt.identity_key))?;
         let change = |record: &mut crate::ledger::AuthoritiesRecord| {
             for pending in &mut record.upstream.pending {
-                let newest = pending.identity_key == attempt.pending.identity_key;
-                pending.call_digest = if newest { digest.to_vec() } else { Vec::new() };
+                if pending.identity_key == attempt.pending.identity_key {
+                    pending.call_digest = digest.to_vec();
+                } else if pending.purpose != attempt.pending.purpose {
+                    pending.call_digest.clear();
+                }
             }
         };
         self.authority.change_upstream(change, Vec::new()).await?;
@@ -73,7 +76,10 @@ impl Upstream {
         let _turn = self.turn.lock().await;
         let record = self.record();
         let read = read_answer(text)?;
-        let pending = record.pending.iter().find(|pending| !pending.call_digest.is_empty()).cloned();
+        // The newest request counts, and one for the same purpose with another key: its answer may have taken long.
+        let exported = || record.pending.iter().rev().filter(|pending| !pending.call_digest.is_empty());
+        let digest = &read.answer.call_digest;
+        let pending = exported().find(|it| it.call_digest == *digest).or_else(|| exported().next()).cloned();
         let Some(pending) = pending else {
             let message = "no request of this root waits for an answer: it was answered already, or none was exported (`root-service authority export-request`)";
             return Err(Error::new(Reason::AnswerToAnotherRequest, message));

@@ -10,9 +10,10 @@ mod carried;
 mod conversation;
 mod poll;
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::sync::{Arc, atomic::AtomicBool};
 
 use licensor::{
+    clock::unix_seconds,
     error::{Error, Reason, Result},
     event::{Event, EventKind},
     key::PrivateKey,
@@ -37,8 +38,10 @@ pub(crate) struct Upstream {
     authority: Arc<Authority>,
     /// Held while one asks the upstream for a certificate.
     turn: Mutex<()>,
-    /// Number of the upstream's revocation list that was looked at last.
-    known_list: AtomicU64,
+    /// Number of the upstream's revocation list that was looked at last, and for which certificate.
+    known_list: std::sync::Mutex<(String, u64)>,
+    /// Whether the upstream issues under another key than it did when it certified this root.
+    outdated: AtomicBool,
 }
 
 /// Which earlier attempt is repeated.
@@ -61,7 +64,12 @@ struct Attempt {
 
 impl Upstream {
     pub(crate) fn new(authority: Arc<Authority>) -> Self {
-        Self { authority, turn: Mutex::default(), known_list: AtomicU64::default() }
+        Self {
+            authority,
+            turn: Mutex::default(),
+            known_list: std::sync::Mutex::default(),
+            outdated: AtomicBool::default(),
+        }
     }
 
     /// Renews the authority's certificate, or fetches that of the authority that is to follow.
@@ -159,6 +167,9 @@ impl Upstream {
         let key_id = wanted(record).ok_or_else(|| Error::internal("upstream", "there is no authority"))?;
         let files = self.authority.files();
         let failed = |error: InitError| crate::authority::files_error(&error);
+        if token.is_some() {
+            self.check_no_roots_below().await?;
+        }
         let begun = record.upstream.pending.iter().find(|pending| {
             pending.purpose == purpose && (repeat == Repeat::Any || pending.key_id == key_id)
         });
@@ -190,6 +201,23 @@ impl Upstream {
         self.authority.change_upstream(change, Vec::new()).await?;
         dropped.iter().for_each(|dropped| files.remove(&dropped.identity_key));
         Ok(Attempt { pending, identity_key, authority_key })
+    }
+
+    /// That no roots stand below this one: below another root it could not certify them.
+    ///
+    /// # Errors
+    /// `AUTHORITY_IN_USE`, with the names of some.
+    async fn check_no_roots_below(&self) -> Result<()> {
+        let now = unix_seconds(self.authority.now());
+        let (count, names) = self.authority.ledger().nodes_with(now, |node, _| node.root).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        let names = names.join(", ");
+        let message = format!(
+            "roots stand below this one ({names}), and a root below another one certifies no roots: first have them enrolled elsewhere, and end them here (`root-service nodes decommission`)"
+        );
+        Err(Error::new(Reason::AuthorityInUse, message).with("nodes", count.to_string()).with("first", names))
     }
 
     /// Keeps why an attempt failed. Of failures in a row that have the same reason, the first is an event.

@@ -1,6 +1,6 @@
 //! What the upstream says of itself, its trust bundle, and of this root: whether its certificate was revoked.
 
-use std::sync::atomic::Ordering;
+use std::sync::{PoisonError, atomic::Ordering};
 
 use licensor::{
     clock::unix_seconds,
@@ -27,12 +27,18 @@ impl Upstream {
         let mut root = self.connect(record).await?;
         let answer = root.get_trust_bundle(GetTrustBundleRequest {}).await;
         let answer = answer.map_err(|status| root_client::call_error(&record.address, status))?;
-        self.take_bundle(record, answer.into_inner().trust_bundle.unwrap_or_default()).await?;
-        self.look_for_revocation(record, root).await
+        let taken = self.take_bundle(record, answer.into_inner().trust_bundle.unwrap_or_default()).await;
+        self.look_for_revocation(record, root).await?;
+        taken
     }
 
     /// Takes the trust bundle of the upstream, if what this authority issues is still believed by it.
     async fn take_bundle(&self, record: &UpstreamRecord, bundle: TrustBundle) -> Result<()> {
+        // Another authority of the upstream issues now: what it issues lives on when the former one is retired.
+        let issuing = bundle.issuers.first().map(|issuer| issuer.key_id.clone()).unwrap_or_default();
+        let generations = self.authority.generations();
+        let outdated = generations.active().is_some_and(|active| active.facts.issuer_key_id != issuing);
+        self.outdated.store(outdated && !issuing.is_empty(), Ordering::Relaxed);
         if bundle.trust_anchors == record.anchors {
             return Ok(());
         }
@@ -51,6 +57,7 @@ impl Upstream {
         let anchors = bundle.trust_anchors;
         let issuers = self.chain(active.key_id(), &active.certificate, &others, &anchors, now)?;
         let key_id = active.key_id().to_owned();
+        let handed_out = self.leading_first(&key_id, &active.certificate, &issuers, anchors.clone());
         let seconds = unix_seconds(now);
         let change = |record: &mut AuthoritiesRecord| {
             record.upstream.anchors.clone_from(&anchors);
@@ -63,7 +70,7 @@ impl Upstream {
                         .is_ok_and(|own| own.key_id == generation.key_id && seconds < own.not_after)
                 };
                 let own: Vec<_> = generation.anchors.iter().filter(of_key).cloned().collect();
-                generation.anchors = [anchors.clone(), own].concat();
+                generation.anchors = [handed_out.clone(), own].concat();
                 if generation.key_id == key_id {
                     generation.issuers.clone_from(&issuers);
                 }
@@ -81,9 +88,11 @@ impl Upstream {
         root: CertificationServiceClient<Channel>,
     ) -> Result<()> {
         let active = self.authority.active()?;
+        let known = self.known_list.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let request = GetRevocationListRequest {
             issuer_key_id: active.facts.issuer_key_id.clone(),
-            known_number: self.known_list.load(Ordering::Relaxed),
+            // It was looked at for this certificate alone.
+            known_number: if known.0 == active.facts.serial { known.1 } else { 0 },
         };
         let answer = root.max_decoding_message_size(LARGEST).get_revocation_list(request).await;
         let answer = answer.map_err(|status| root_client::call_error(&record.address, status))?.into_inner();
@@ -110,7 +119,8 @@ impl Upstream {
             };
             self.authority.change_upstream(change, vec![event]).await?;
         }
-        self.known_list.store(list.number, Ordering::Relaxed);
+        let known = (active.facts.serial.clone(), list.number);
+        *self.known_list.lock().unwrap_or_else(PoisonError::into_inner) = known;
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 mod carried;
 mod rotation;
+mod trouble;
 mod upstream;
 
 use std::{
