@@ -119,6 +119,10 @@ kinds! {
         "The authority {holder} issues from now on; it is valid until {not_after}.";
     /// A former authority was taken out of the trust bundle.
     AuthorityRetired = 121, "AuthorityRetiredEvent", Warning, "The authority {holder} is not in the trust bundle any more.";
+    /// An administrator made a file with a request to the upstream.
+    RequestExported = 123, "RequestExportedEvent", Info, "A request to the upstream was exported to a file, for the authority {key_id}.";
+    /// An administrator had a request answered that was carried.
+    RequestAnswered = 124, "RequestAnsweredEvent", Info, "A request of {holder} that was carried here was answered.";
     /// What a licensing server trusts, or the certificate of its issuer, has changed.
     TrustChanged = 122, "TrustChangedEvent", Info,
         "The trust bundle of {holder}, or the certificate of its issuer, was replaced by that of the root.";

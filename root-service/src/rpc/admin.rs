@@ -249,7 +249,7 @@ impl CertificationAdminService for AdminRpc {
         request: Request<ExportAuthorityRequestRequest>,
     ) -> Result<Response<ExportAuthorityRequestResponse>, Status> {
         let by = caller_name(request.extensions());
-        let exported = self.upstream.export(&request.into_inner().token).await;
+        let exported = self.upstream.export(&request.into_inner().token, &by).await;
         let request = self.noted("ExportAuthorityRequest", "", &by, exported).await?;
         Ok(Response::new(ExportAuthorityRequestResponse { request }))
     }
@@ -270,7 +270,10 @@ impl CertificationAdminService for AdminRpc {
     ) -> Result<Response<SignRequestResponse>, Status> {
         let by = caller_name(request.extensions());
         let answered = carried::answer(&self.authority, &self.audit, &request.into_inner().request).await;
-        Ok(Response::new(self.noted("SignRequest", "", &by, answered).await?))
+        let answered = self.noted("SignRequest", "", &by, answered).await?;
+        let event = Event::new(EventKind::RequestAnswered).about(&answered.serial, &answered.node).by(&by);
+        self.ledger().events().raise(event).await.map_err(Error::from)?;
+        Ok(Response::new(answered))
     }
 
     async fn prepare_rotation(

@@ -6,11 +6,13 @@ use licensor::{
     carried::{read_answer, write_call},
     clock::timestamp,
     error::{Error, Reason, Result},
+    event::{Event, EventKind},
     token::EnrollmentToken,
 };
 use proto::certification::v1::{
     CarriedCall, EnrollRequest, RenewRequest, carried_answer, carried_call::Call,
 };
+use verifier::certificate::hex;
 
 use super::{
     Attempt, Repeat, Upstream,
@@ -25,7 +27,7 @@ use crate::{
 
 impl Upstream {
     /// The file with a request: an enrolment with a token, a renewal without.
-    pub(crate) async fn export(&self, token: &str) -> Result<String> {
+    pub(crate) async fn export(&self, token: &str, by: &str) -> Result<String> {
         let _turn = self.turn.lock().await;
         let record = self.record();
         if record.kind() == UpstreamKind::SelfSigned {
@@ -67,7 +69,11 @@ impl Upstream {
                 }
             }
         };
-        self.authority.change_upstream(change, Vec::new()).await?;
+        let event = Event::new(EventKind::RequestExported)
+            .by(by)
+            .argument("key_id", &attempt.pending.key_id)
+            .argument("request", hex(&digest));
+        self.authority.change_upstream(change, vec![event]).await?;
         Ok(text)
     }
 

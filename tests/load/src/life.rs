@@ -1,12 +1,13 @@
 //! A root with a long history: what its start, its audit log and its revocation list cost.
 
-use std::{hint::black_box, path::Path, time::Duration};
+use std::{fs, hint::black_box, path::Path, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use licensor::{
     clock::{SharedClock, SystemClock},
     key::{KeyAlgorithm, PrivateKey},
+    store::{Batch, SledOptions, SledStore, Store},
     tls::client_config,
 };
 use proto::certification::v1::{
@@ -22,7 +23,7 @@ use crate::{
     crypto::microseconds,
     fleet::{administration, anchors, create_token},
     machine::Machine,
-    service::{Root, Service},
+    service::{Root, Service, pause},
 };
 
 /// Calls at once.
@@ -57,7 +58,10 @@ pub(crate) async fn measure(
         "| start until ready, resident memory then | {:.2} s, {resident:.0} MB | ≤ 5 s, ≤ 400 MB | ≤ 1 s, ≤ 100 MB |",
         ready.as_secs_f64()
     );
-    audit(&root, &process, &clock).await?;
+    let started = process.settled_cpu(&clock).await?.whole();
+    let entries = audit(&root, &process, &clock).await?;
+    process.stop(&clock).await?;
+    let process = append(&root, entries, started, &clock).await?;
     eprintln!("revoking {} certificates", serials.len());
     revoke(&root, &process, &clock, &serials).await?;
     process.stop(&clock).await
@@ -88,7 +92,7 @@ async fn enroll(root: &Root, count: usize, kept: usize) -> Result<Vec<String>> {
     kept.iter().map(|der| Ok(Certificate::parse(der)?.serial)).collect()
 }
 
-async fn audit(root: &Root, process: &Service, clock: &SharedClock) -> Result<()> {
+async fn audit(root: &Root, process: &Service, clock: &SharedClock) -> Result<u64> {
     let before = process.settled_cpu(clock).await?;
     let begun = clock.now();
     let request = VerifyAuditRequest::default();
@@ -109,7 +113,46 @@ async fn audit(root: &Root, process: &Service, clock: &SharedClock) -> Result<()
         took.as_secs_f64() * million,
         cpu.as_secs_f64() * million,
     );
-    Ok(())
+    Ok(outcome.size)
+}
+
+/// Lets a root add every entry of its log to the tree once more, and prints what that costs: the part of an entry's cost that
+/// comes after its commit. `started` is what a start costs without.
+async fn append(root: &Root, entries: u64, started: Duration, clock: &SharedClock) -> Result<Service> {
+    forget_tree(&root.data_dir).await?;
+    let process = root.start(clock).await?;
+    let checkpoint = root.data_dir.join("audit-checkpoint.txt");
+    while !fs::read_to_string(&checkpoint).is_ok_and(|note| {
+        note.lines().nth(1).and_then(|size| size.parse().ok()).is_some_and(|size: u64| size >= entries)
+    }) {
+        pause(clock, 20).await;
+    }
+    let cost = process.settled_cpu(clock).await?.whole().saturating_sub(started);
+    println!(
+        "| audit entry hashed, added to the tree and kept, of {entries} | {:.2} µs CPU | – | – |",
+        cost.as_secs_f64() * 1e6 / entries.max(1) as f64
+    );
+    Ok(process)
+}
+
+/// Takes the tree over the log away, and its checkpoints; the log stays.
+async fn forget_tree(data_dir: &Path) -> Result<()> {
+    let directory = data_dir.join("store");
+    let store = SledStore::open(&SledOptions { directory, cache_bytes: 64 << 20, minimum_free_bytes: 0 })?;
+    for prefix in ["audit-hash/", "audit-checkpoint/", "audit-state"] {
+        loop {
+            let page = store.scan(prefix.as_bytes(), prefix.as_bytes(), 1000).await?;
+            if page.is_empty() {
+                break;
+            }
+            let mut batch = Batch::new();
+            for (key, _) in page {
+                batch.delete(key);
+            }
+            store.commit(batch).await?;
+        }
+    }
+    Ok(fs::remove_file(data_dir.join("audit-checkpoint.txt"))?)
 }
 
 async fn revoke(root: &Root, process: &Service, clock: &SharedClock, serials: &[String]) -> Result<()> {

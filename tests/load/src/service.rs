@@ -134,7 +134,7 @@ impl Service {
     /// CPU time so far, once the service has come to rest.
     pub(crate) async fn settled_cpu(&self, clock: &SharedClock) -> Result<CpuTime> {
         let mut latest = self.cpu()?;
-        for _ in 0..500 {
+        for _ in 0..6000 {
             pause(clock, 10).await;
             let now = self.cpu()?;
             if now.since(&latest) < Duration::from_micros(50) {
@@ -185,6 +185,11 @@ pub(crate) struct CpuTime {
 }
 
 impl CpuTime {
+    /// What was used since the process began.
+    pub(crate) fn whole(&self) -> Duration {
+        Duration::from_millis(self.ticks * 10)
+    }
+
     /// What was used since `earlier`.
     pub(crate) fn since(&self, earlier: &Self) -> Duration {
         if earlier.threads.keys().any(|thread| !self.threads.contains_key(thread)) {
