@@ -66,7 +66,9 @@ impl Authority {
             // Whoever knows the former authority alone gets from there to what the next one issues.
             next.issuers = vec![self.cross_certify(&former, &key)?];
             next.set_standing(Standing::Prepared);
-            event = told(EventKind::RotationPrepared, &next.certificate, by)?;
+            let cross = next.issuers.first().and_then(|der| Certificate::parse(der).ok());
+            event = told(EventKind::RotationPrepared, &next.certificate, by)?
+                .argument("cross_certificate", cross.map(|cross| cross.serial).unwrap_or_default());
         }
         let gone = self.forget_expired(&mut record);
         record.generations.push(next.clone());
