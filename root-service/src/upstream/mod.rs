@@ -99,7 +99,7 @@ impl Upstream {
                 "the certificate of this root comes in files: run `root-service authority export-request`, carry the file to the upstream, and import its answer",
             )),
             UpstreamKind::Grpc => {
-                let renewed = self.renew_over_network(&record, by).await;
+                let renewed = self.renew_over_network(&record, by).await.map_err(with_way_out);
                 if let Err(error) = &renewed {
                     self.note_failure(error).await;
                 }
@@ -244,6 +244,22 @@ impl Upstream {
             tracing::error!(%error, "that the renewal of the authority failed could not be kept");
         }
     }
+}
+
+/// Says how a root gets another certificate, where the upstream says so of licensing servers.
+fn with_way_out(mut error: Error) -> Error {
+    let lost = [
+        Reason::CertificateUnknown,
+        Reason::CertificateRevoked,
+        Reason::CertificateSuperseded,
+        Reason::CertificateExpired,
+    ];
+    if lost.contains(&error.reason) {
+        error.message.push_str(
+            "; at a root: `root-service authority upstream grpc --token-file FILE`, with a token of the upstream (`root-service token create --root NAME`)",
+        );
+    }
+    error
 }
 
 /// Key identifier of the generation that a certificate is to be asked for: one that waits for its first, or the one that
