@@ -75,7 +75,7 @@ fn an_anchor_that_is_renewed_again_and_again_still_fits_into_a_handshake() {
 
 #[test]
 fn a_preparation_that_expired_or_was_begun_under_another_upstream_is_gone_on_with() {
-    let mut root = root_with("anchor_validity = \"3s\"\n");
+    let mut root = root_with("anchor_validity = \"6s\"\n");
     root.run(&["init"]).ok();
     root.start();
     rotate(&root, "prepare").json();
