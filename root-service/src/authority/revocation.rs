@@ -250,6 +250,9 @@ impl Authority {
 
     /// Publishes the lists of those who issued what was just revoked; the number of the first one's.
     async fn publish_changes(self: &Arc<Self>, revocations: &[RevocationRecord]) -> Option<u64> {
+        if revocations.is_empty() {
+            return self.revocation_list("").ok().map(|list| list.number);
+        }
         let mut issuers: Vec<&str> = Vec::new();
         let mut first = None;
         for RevocationRecord { issuer_key_id, .. } in revocations {
@@ -259,7 +262,7 @@ impl Authority {
                 issuers.push(issuer_key_id);
             }
         }
-        first.or_else(|| self.revocation_list("").ok().filter(|_| issuers.is_empty()).map(|list| list.number))
+        first
     }
 
     /// Publishes what was just revoked. Those who revoke at the same time share a list.

@@ -5,12 +5,14 @@ use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use licensor::{
     clock::SharedClock,
+    data_dir::DataDir,
     event::{EventKind, EventLog, decode},
     store::{SharedStore, SledOptions, SledStore, StoreError},
     telemetry::Metrics,
 };
 use verifier::{RevocationList, certificate::hex};
 
+use super::restore::RestoreError;
 use crate::config::Config;
 
 /// Entries that are read at once.
@@ -32,7 +34,7 @@ impl Loss {
         from: u64,
         config: &Config,
         clock: &SharedClock,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), RestoreError> {
         let options = SledOptions {
             directory: lost.join("store"),
             cache_bytes: config.store.cache_bytes,
@@ -40,8 +42,10 @@ impl Loss {
         };
         if !options.directory.exists() {
             let cause = "there is no store in it".to_owned();
-            return Err(StoreError::Damaged { path: lost.display().to_string(), cause });
+            return Err(StoreError::Damaged { path: lost.display().to_string(), cause }.into());
         }
+        // One that still runs is not lost, and two processes on one store damage it.
+        let _data_dir = DataDir::open(lost)?;
         let store: SharedStore = Arc::new(SledStore::open(&options)?);
         let events = EventLog::open(store, clock.clone(), Metrics::shared()).await?;
         let mut from = from;

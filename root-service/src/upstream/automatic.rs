@@ -16,7 +16,7 @@ use licensor::{
 };
 
 use super::Upstream;
-use crate::ledger::{AuthoritiesRecord, GenerationRecord, Standing, UpstreamKind};
+use crate::ledger::{AuthoritiesRecord, Standing, UpstreamKind};
 
 /// Renews when the time has come.
 #[derive(Debug)]
@@ -57,9 +57,7 @@ impl Automatic {
             let now = clock.now();
             let mut deadline = now + self.check_interval;
             if by_network {
-                let outdated = self.upstream.outdated.load(Ordering::Relaxed);
-                let due = if outdated { SystemTime::UNIX_EPOCH } else { due(generations.record()) };
-                let due = due.max(plan.not_before);
+                let due = self.due(&plan, generations.record());
                 if now >= due {
                     self.renew(&mut plan, generations.record()).await;
                 } else if now >= plan.next_poll {
@@ -68,6 +66,8 @@ impl Automatic {
                     if let Err(error) = self.upstream.poll(record).await {
                         tracing::warn!(reason = %error.reason, %error, "the trust bundle and revocation list of the upstream could not be had, or not be taken over; it is tried again");
                     }
+                    // What was heard may be a reason to renew at once.
+                    continue;
                 }
                 deadline = due.min(plan.next_poll).max(clock.now());
             }
@@ -80,6 +80,19 @@ impl Automatic {
             plan.not_before = plan.not_before.min(now + backoff::LONGEST);
             plan.next_poll = plan.next_poll.min(now + self.poll_interval.mul_f64(1.2));
         }
+    }
+
+    /// When a certificate is to be asked for: at once for an authority that waits for its first, and if the upstream issues
+    /// under another key than before; unless that was tried in vain just now.
+    fn due(&self, plan: &Plan, record: &AuthoritiesRecord) -> SystemTime {
+        let waits = record.generations.iter().any(|it| it.standing() == Standing::Requested);
+        let at_once = waits || self.upstream.outdated.load(Ordering::Relaxed);
+        if at_once && plan.failures == 0 {
+            return SystemTime::UNIX_EPOCH;
+        }
+        let active = record.generations.iter().find(|it| it.standing() == Standing::Active);
+        let planned = active.filter(|_| !at_once).map_or(0, |active| active.renew_at);
+        from_unix_seconds(planned).max(plan.not_before)
     }
 
     async fn renew(&self, plan: &mut Plan, seen: &AuthoritiesRecord) {
@@ -107,14 +120,4 @@ impl Automatic {
             }
         }
     }
-}
-
-/// When a certificate is to be asked for: at once for an authority that waits for its first.
-fn due(record: &AuthoritiesRecord) -> SystemTime {
-    let at = |it: &GenerationRecord| match it.standing() {
-        Standing::Requested => Some(SystemTime::UNIX_EPOCH),
-        Standing::Active => Some(from_unix_seconds(it.renew_at)),
-        _ => None,
-    };
-    record.generations.iter().filter_map(at).min().unwrap_or(SystemTime::UNIX_EPOCH)
 }

@@ -1,8 +1,14 @@
 //! Files that are carried: to enrol and to renew where no network leads, for roots and for licensing servers.
 
-use std::fs;
+use std::{fs, time::Duration};
 
+use licensor::{
+    carried::write_call,
+    clock::{SystemClock, timestamp},
+    key::{KeyAlgorithm, PrivateKey},
+};
 use licensor_tests::{Node, NodeOptions, Workshop};
+use proto::certification::v1::{CarriedCall, EnrollRequest, carried_call::Call};
 
 use super::*;
 
@@ -159,6 +165,31 @@ fn an_edited_swapped_stale_or_foreign_request_is_refused_by_name_and_changes_not
     let request = way.file("stranger");
     stranger.json(&["export-request", text(&request), "--token-file", text(&token)]);
     root.run(&["sign-request", text(&request)]).refused(1, &["TOKEN_ALREADY_USED"]);
+}
+
+#[test]
+fn a_request_that_is_too_old_or_from_the_future_is_refused_by_name() {
+    let root = started_root();
+    let way = Way::new();
+    let key = PrivateKey::generate(KeyAlgorithm::P256).unwrap();
+    let now = SystemClock::shared().now();
+    let days = |days: u64| Duration::from_secs(days * 86_400);
+    for (made, reason) in [
+        (now - days(31), "REQUEST_EXPIRED"),
+        (now + days(1), "CARRIED_FILE_INVALID"),
+        // Known to nobody, but in time.
+        (now - days(29), "TOKEN_UNKNOWN"),
+    ] {
+        let enroll = EnrollRequest {
+            token: "none".into(),
+            licensor_csr: key.certificate_request().unwrap(),
+            ..EnrollRequest::default()
+        };
+        let create_time = Some(timestamp(made));
+        let call = CarriedCall { create_time, call: Some(Call::Enroll(enroll)), ..CarriedCall::default() };
+        let file = way.write("request", &write_call(&call, &key).unwrap().0);
+        root.run(&["sign-request", text(&file)]).refused(1, &[reason]);
+    }
 }
 
 #[test]
