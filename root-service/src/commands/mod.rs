@@ -57,8 +57,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             let token = token_file.as_deref().map(read).transpose()?;
             let order = InitOrder { upstream: authority::recorded_kind(upstream), token, if_needed };
             let made = runtime()?.block_on(app::init(&config, &clock, order)).map_err(failure)?;
-            let anchor = config.data_dir.join("trust-anchor.pem");
-            if !anchor.exists() {
+            let anchor = Some(config.data_dir.join("trust-anchor.pem")).filter(|anchor| anchor.exists());
+            if anchor.is_none() {
                 eprintln!(
                     "note: there is no certificate yet: run `root-service serve`, and `root-service authority export-request FILE --token-file TOKEN`"
                 );

@@ -2,19 +2,23 @@
 
 use licensor::cli::{instant, text};
 use proto::certification::v1::{
-    Authority, Certificate, CertificateStatus, EnrollmentToken, Node, TokenStatus, Upstream,
+    Authority, AuthorityStanding, Certificate, CertificateStatus, EnrollmentToken, Node, TokenStatus,
+    Upstream,
 };
 use serde_json::{Value, json};
 
 pub(super) fn authority_json(authority: &Authority) -> Value {
     json!({
         "serial": text(&authority.serial),
-        "key_id": authority.key_id,
-        "subject": authority.subject,
+        "key_id": text(&authority.key_id),
+        "subject": text(&authority.subject),
         "not_before": instant(authority.not_before),
         "not_after": instant(authority.not_after),
-        "trust_anchor_fingerprint": authority.trust_anchor_fingerprint,
-        "standing": word(authority.standing().as_str_name(), "AUTHORITY_STANDING_"),
+        "trust_anchor_fingerprint": text(&authority.trust_anchor_fingerprint),
+        "standing": match authority.standing() {
+            AuthorityStanding::Unspecified => Value::Null,
+            standing => json!(word(standing.as_str_name(), "AUTHORITY_STANDING_")),
+        },
     })
 }
 

@@ -277,7 +277,7 @@ fn enrollment(token: &EnrollmentToken) -> String {
 /// The purpose of a renewal with this identity (DER).
 fn renewal(identity: &[u8]) -> Result<String> {
     let facts = Certificate::parse(identity).map_err(|_| {
-        let message = "this root was never enrolled at an upstream: a token is needed (there: `root-service token create --root …`)";
+        let message = "this root was never enrolled at an upstream: a token is needed (there: `root-service token create --root NAME`); give it here with --token-file (`root-service authority upstream grpc`, or `authority export-request`)";
         Error::new(Reason::NotEnrolled, message)
     })?;
     Ok(format!("renew/{}", facts.serial))
