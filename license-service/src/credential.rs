@@ -17,9 +17,8 @@ use licensor::{
 use rcgen::PublicKeyData;
 use rustls::sign::CertifiedKey;
 use verifier::{
-    Certificate, ChainError, Revoked,
-    license::{LICENSE_TYPE, LicenseHeader},
-    verify_licensor_chain, verify_server_chain,
+    Certificate, ChainError, Revoked, jws::Header, license::LICENSE_TYPE, verify_licensor_chain,
+    verify_server_chain,
 };
 
 use crate::ledger::Holder;
@@ -136,7 +135,7 @@ impl Credential {
             std::iter::once(leaf.to_vec()).chain(issuance.issuers.iter().cloned()).collect()
         };
         let licensor_chain = chain(&issuance.licensor);
-        let header = LicenseHeader {
+        let header = Header {
             alg: licensor.jws_algorithm().to_owned(),
             typ: LICENSE_TYPE.to_owned(),
             x5c: licensor_chain.iter().map(|der| BASE64_STANDARD.encode(der)).collect(),

@@ -4,6 +4,7 @@ mod app;
 mod commands;
 mod config;
 mod credential;
+mod entitlement;
 mod expiry_watch;
 mod ledger;
 mod licensing;

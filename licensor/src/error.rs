@@ -110,6 +110,32 @@ reasons! {
     LicensorCertificateNotYetValid = "LICENSOR_CERTIFICATE_NOT_YET_VALID", FailedPrecondition;
     /// No such module.
     ModuleUnknown = "MODULE_UNKNOWN", NotFound;
+    /// An entitlement, or the document that states one, is not as it should be.
+    EntitlementInvalid = "ENTITLEMENT_INVALID", InvalidArgument;
+    /// No such entitlement.
+    EntitlementUnknown = "ENTITLEMENT_UNKNOWN", NotFound;
+    /// Whoever signed the entitlement is not trusted.
+    EntitlementSignerUntrusted = "ENTITLEMENT_SIGNER_UNTRUSTED", PermissionDenied;
+    /// The entitlement is of another owner.
+    EntitlementOfAnotherOwner = "ENTITLEMENT_OF_ANOTHER_OWNER", PermissionDenied;
+    /// A newer version of the entitlement is known.
+    EntitlementOutdated = "ENTITLEMENT_OUTDATED", FailedPrecondition;
+    /// Another root has signed entitlements of a vendor of this name.
+    VendorTaken = "VENDOR_TAKEN", FailedPrecondition;
+    /// More is in use than the new entitlement has.
+    SeatsInUse = "SEATS_IN_USE", FailedPrecondition;
+    /// The entitlement, or the module in it, has expired.
+    EntitlementExpired = "ENTITLEMENT_EXPIRED", FailedPrecondition;
+    /// No seat is free.
+    SeatsExhausted = "SEATS_EXHAUSTED", ResourceExhausted;
+    /// No such licence, or its lease has ended.
+    LicenseUnknown = "LICENSE_UNKNOWN", NotFound;
+    /// The module cannot be borrowed, or not for so long.
+    BorrowingNotAllowed = "BORROWING_NOT_ALLOWED", FailedPrecondition;
+    /// No such assignment.
+    AssignmentUnknown = "ASSIGNMENT_UNKNOWN", NotFound;
+    /// The clock is behind a time that this service has seen.
+    ClockRolledBack = "CLOCK_ROLLED_BACK", FailedPrecondition;
     /// The caller is not a local administrator.
     NotLocalAdministrator = "NOT_LOCAL_ADMINISTRATOR", PermissionDenied;
     /// Too many calls at once.

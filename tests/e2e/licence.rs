@@ -88,7 +88,7 @@ fn a_licence_is_refused_outside_of_its_time() {
     foreign(&license, &bundle, "+59m").ok();
     own(&node, &license, &bundle, "+59m").ok();
     refused(&node, &license, &bundle, "+62m", "expired_token", "the licence expired at");
-    refused(&node, &license, &bundle, "-2m", "issued in the future", "the licence is not valid before");
+    refused(&node, &license, &bundle, "-2m", "issued in the future", "it is not valid before");
 }
 
 #[test]
@@ -123,14 +123,14 @@ fn a_licence_that_was_changed_is_refused() {
     let longer = with(claims.clone(), "/exp", json!(claims["exp"].as_i64().unwrap() + 86_400));
     check(&signed(&header, &longer), "bad_signature", "the signature does not match");
     check(&license[..license.len() - 2], "", "the signature does not match");
-    check(&license[..license.rfind('.').unwrap()], "", "a licence has three parts");
+    check(&license[..license.rfind('.').unwrap()], "", "does not have three parts");
     check(&format!("{}.{}.", encode(&header), encode(&claims)), "", "the signature does not match");
     let unsigned = with(header.clone(), "/alg", json!("none"));
     check(&format!("{}.{}.", encode(&unsigned), encode(&claims)), "alg is none", "algorithm none");
     let symmetric = with(header.clone(), "/alg", json!("HS256"));
     check(&signed(&symmetric, &claims), "alg is HS256", "algorithm HS256");
     let typed = with(header.clone(), "/typ", json!("JWT"));
-    check(&signed(&typed, &claims), "typ is JWT", "its type is not license+jwt");
+    check(&signed(&typed, &claims), "typ is JWT", "its type is JWT");
     let bare = with(header.clone(), "/x5c", json!([]));
     check(&signed(&bare, &claims), "no x5c", "x5c is empty");
     refused(

@@ -36,6 +36,8 @@ pub struct Certificate {
     pub renewal_address: Option<String>,
     /// Whether extendedKeyUsage has the licensor purpose.
     pub licensor_purpose: bool,
+    /// Whether extendedKeyUsage has the purpose of signing entitlements.
+    pub entitlement_purpose: bool,
     /// SubjectPublicKeyInfo (DER).
     pub public_key_info: Vec<u8>,
     /// Content of the subjectPublicKey bit string.
@@ -83,6 +85,7 @@ impl Certificate {
             issuer_key_id: String::new(),
             renewal_address: None,
             licensor_purpose: false,
+            entitlement_purpose: false,
             public_key_info: parsed.public_key().raw.to_vec(),
             public_key: parsed.public_key().subject_public_key.data.to_vec(),
             key_algorithm: (
@@ -109,8 +112,12 @@ impl Certificate {
                 self.issuer_key_id = id.key_identifier.as_ref().map(|id| hex(id.0)).unwrap_or_default();
             }
             ParsedExtension::ExtendedKeyUsage(usage) => {
-                let purpose = oid::content_octets(&oid::LICENSOR_PURPOSE);
-                self.licensor_purpose = usage.other.iter().any(|other| other.as_bytes() == purpose);
+                let has = |purpose: &[u64]| {
+                    let purpose = oid::content_octets(purpose);
+                    usage.other.iter().any(|other| other.as_bytes() == purpose)
+                };
+                self.licensor_purpose = has(&oid::LICENSOR_PURPOSE);
+                self.entitlement_purpose = has(&oid::ENTITLEMENT_PURPOSE);
             }
             ParsedExtension::AuthorityInfoAccess(access) => {
                 let method = oid::content_octets(&oid::RENEWAL_ACCESS_METHOD);

@@ -31,12 +31,22 @@ pub enum ChainError {
     /// The leaf may not issue licences.
     #[error("the certificate does not have the licensor purpose")]
     NotALicensor,
+    /// The leaf may not sign entitlements.
+    #[error("the certificate does not have the purpose of signing entitlements")]
+    NotAnEntitlementSigner,
     /// The leaf does not name a SPIFFE ID.
     #[error("the certificate has no SPIFFE ID")]
     NoSpiffeId,
     /// No path leads to a trust anchor.
     #[error("the certificate does not lead to a trust anchor: {0}")]
     NoPath(String),
+}
+
+/// What a certificate entitles to sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Licensor,
+    Entitlement,
 }
 
 /// Checks that `leaf` is a licensor certificate that leads through `issuers` to one of `anchors` (all DER) at `now`
@@ -50,6 +60,16 @@ pub fn verify_licensor_chain(
     anchors: &[Vec<u8>],
     now: i64,
 ) -> Result<Certificate, ChainError> {
+    verify_signer_chain(leaf, issuers, anchors, now, Purpose::Licensor)
+}
+
+pub(crate) fn verify_signer_chain(
+    leaf: &[u8],
+    issuers: &[Vec<u8>],
+    anchors: &[Vec<u8>],
+    now: i64,
+    purpose: Purpose,
+) -> Result<Certificate, ChainError> {
     let certificate = Certificate::parse(leaf)?;
     if now < certificate.not_before {
         return Err(ChainError::NotYetValid { not_before: certificate.not_before });
@@ -57,8 +77,12 @@ pub fn verify_licensor_chain(
     if now >= certificate.not_after {
         return Err(ChainError::Expired { not_after: certificate.not_after });
     }
-    if !certificate.licensor_purpose {
-        return Err(ChainError::NotALicensor);
+    match purpose {
+        Purpose::Licensor if !certificate.licensor_purpose => return Err(ChainError::NotALicensor),
+        Purpose::Entitlement if !certificate.entitlement_purpose => {
+            return Err(ChainError::NotAnEntitlementSigner);
+        }
+        _ => {}
     }
     if certificate.spiffe_id.is_none() {
         return Err(ChainError::NoSpiffeId);

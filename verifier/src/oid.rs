@@ -13,6 +13,9 @@ const ARC_NUMBER: u64 = 104_752_958;
 /// Extended key usage: the holder may issue licences.
 pub const LICENSOR_PURPOSE: [u64; 4] = [2, 25, ARC_NUMBER, 1];
 
+/// Extended key usage: the holder may sign entitlements.
+pub const ENTITLEMENT_PURPOSE: [u64; 4] = [2, 25, ARC_NUMBER, 3];
+
 /// Access method in authorityInfoAccess: where to renew this certificate, an `https` URI.
 pub const RENEWAL_ACCESS_METHOD: [u64; 4] = [2, 25, ARC_NUMBER, 2];
 
@@ -44,6 +47,11 @@ mod tests {
 
     #[test]
     fn arcs_fit_what_others_read() {
-        assert!(LICENSOR_PURPOSE.iter().chain(&RENEWAL_ACCESS_METHOD).all(|arc| *arc < 1 << 28));
+        assert!(
+            [LICENSOR_PURPOSE, RENEWAL_ACCESS_METHOD, ENTITLEMENT_PURPOSE]
+                .iter()
+                .flatten()
+                .all(|arc| *arc < 1 << 28)
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! The ledger of a licensing server: its credential, what it raised, what it issued. The only user of the store.
 
 mod records;
+mod users;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},

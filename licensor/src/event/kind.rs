@@ -126,6 +126,27 @@ kinds! {
     /// What a licensing server trusts, or the certificate of its issuer, has changed.
     TrustChanged = 122, "TrustChangedEvent", Info,
         "The trust bundle of {holder}, or the certificate of its issuer, was replaced by that of the root.";
+    /// An administrator put an entitlement at the root.
+    EntitlementPut = 126, "EntitlementPutEvent", Info, "Version {version} of the entitlement of {owner} for {vendor} was signed.";
+    /// An entitlement is in force.
+    EntitlementActivated = 127, "EntitlementActivatedEvent", Info,
+        "Version {version} of the entitlement of {vendor} is in force.";
+    /// An entitlement cannot come into force.
+    EntitlementBlocked = 128, "EntitlementBlockedEvent", Warning,
+        "Version {version} of the entitlement of {vendor} cannot come into force: {problem}";
+    /// An entitlement runs out.
+    EntitlementExpiresSoon = 129, "EntitlementExpiresSoonEvent", Warning,
+        "The entitlement of {vendor} expires on {expires}: ask the vendor for a new one.";
+    /// An entitlement has run out.
+    EntitlementExpired = 130, "EntitlementExpiredEvent", Error,
+        "The entitlement of {vendor} expired on {expires}; new licences are issued until {grace_ends}.";
+    /// The clock is behind.
+    ClockRolledBack = 131, "ClockRolledBackEvent", Error,
+        "The clock of this machine says {now}, and {seen} has been seen: no leases are given until it is right again.";
+    /// A user has a licence of his own.
+    LicenseAssigned = 132, "LicenseAssignedEvent", Info, "A licence of {module} of {vendor} was assigned to {user}.";
+    /// A user has none any more.
+    LicenseUnassigned = 133, "LicenseUnassignedEvent", Info, "The licence of {module} of {vendor} was taken from {user}.";
 }
 
 impl EventKind {

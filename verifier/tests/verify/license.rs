@@ -2,7 +2,8 @@
 
 use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512, PKCS_ED25519};
 use serde_json::{Value, json};
-use verifier::{ChainError, LicenseClaims, LicenseError, Trust, verify_license};
+use verifier::license::LICENSE_TYPE;
+use verifier::{ChainError, JwsError, LicenseClaims, Trust, verify_license};
 
 use crate::bench::{Authority, DAY, Licensor, NOW, Order, SPIFFE_ID, anchor, claims, encode, intermediate};
 
@@ -19,17 +20,17 @@ impl Case {
         Self { anchor, licensor }
     }
 
-    fn verify_at(&self, license: &str, now: i64, leeway: i64) -> Result<LicenseClaims, LicenseError> {
+    fn verify_at(&self, license: &str, now: i64, leeway: i64) -> Result<LicenseClaims, JwsError> {
         let anchors = [self.anchor.der().to_vec()];
         verify_license(license, Trust { anchors: &anchors, leeway, ..Trust::default() }, now)
     }
 
-    fn verify(&self, license: &str) -> Result<LicenseClaims, LicenseError> {
+    fn verify(&self, license: &str) -> Result<LicenseClaims, JwsError> {
         self.verify_at(license, NOW, 0)
     }
 
     /// What is said of a licence that its licensor signed with this header and these claims.
-    fn signed(&self, header: &Value, claims: &Value) -> Result<LicenseClaims, LicenseError> {
+    fn signed(&self, header: &Value, claims: &Value) -> Result<LicenseClaims, JwsError> {
         self.verify(&self.licensor.sign(header, claims))
     }
 
@@ -53,8 +54,8 @@ fn trusting(anchors: &[Vec<u8>]) -> Trust<'_> {
 }
 
 #[track_caller]
-fn malformed(result: Result<LicenseClaims, LicenseError>) {
-    assert!(matches!(result, Err(LicenseError::Malformed(_))), "{result:?}");
+fn malformed(result: Result<LicenseClaims, JwsError>) {
+    assert!(matches!(result, Err(JwsError::Malformed(_))), "{result:?}");
 }
 
 #[test]
@@ -78,13 +79,13 @@ fn a_licence_is_valid_from_nbf_until_just_before_exp_give_or_take_the_leeway() {
     let (nbf, exp) = (NOW, NOW + 3600);
     for leeway in [0, 60] {
         let check = |now| case.verify_at(&license, now, leeway);
-        assert_eq!(check(nbf - leeway - 1), Err(LicenseError::NotYetValid { nbf }));
+        assert_eq!(check(nbf - leeway - 1), Err(JwsError::NotYetValid { nbf }));
         check(nbf - leeway).unwrap();
         check(exp + leeway - 1).unwrap();
-        assert_eq!(check(exp + leeway), Err(LicenseError::Expired { exp }));
+        assert_eq!(check(exp + leeway), Err(JwsError::Expired { exp }));
     }
     assert_eq!(case.verify_at(&license, i64::MAX, i64::MAX).map(|_| ()), Ok(()));
-    assert_eq!(case.verify_at(&license, i64::MIN, 0), Err(LicenseError::NotYetValid { nbf }));
+    assert_eq!(case.verify_at(&license, i64::MIN, 0), Err(JwsError::NotYetValid { nbf }));
 }
 
 #[test]
@@ -95,7 +96,7 @@ fn a_licence_outlives_its_licensors_certificate_only_in_name() {
     case.signed(&case.header(), &last).unwrap();
     let longer = with(claims(), "exp", json!(not_after + 1));
     let error = case.signed(&case.header(), &longer).unwrap_err();
-    assert_eq!(error, LicenseError::OutlivesLicensor { exp: not_after + 1, not_after });
+    assert_eq!(error, JwsError::OutlivesLicensor { exp: not_after + 1, not_after });
     // Issued in time, it stays valid for its own time.
     let issued = with(last, "iat", json!(not_after - 1));
     case.signed(&case.header(), &issued).unwrap();
@@ -107,10 +108,10 @@ fn a_licence_that_was_issued_outside_of_the_certificates_validity_is_refused() {
     let (not_before, not_after) = (NOW - DAY, NOW + 30 * DAY);
     let late = with(claims(), "iat", json!(not_after));
     let error = case.signed(&case.header(), &late).unwrap_err();
-    assert_eq!(error, LicenseError::Chain(ChainError::Expired { not_after }));
+    assert_eq!(error, JwsError::Chain(ChainError::Expired { not_after }));
     let early = with(claims(), "iat", json!(not_before - 1));
     let error = case.signed(&case.header(), &early).unwrap_err();
-    assert_eq!(error, LicenseError::Chain(ChainError::NotYetValid { not_before }));
+    assert_eq!(error, JwsError::Chain(ChainError::NotYetValid { not_before }));
 }
 
 #[test]
@@ -118,7 +119,7 @@ fn a_licence_in_the_name_of_another_is_refused() {
     let case = Case::new();
     let claimed = "spiffe://licensor.test/licensing-server/paris-1";
     let error = case.signed(&case.header(), &with(claims(), "iss", json!(claimed))).unwrap_err();
-    assert_eq!(error, LicenseError::WrongIssuer { claimed: claimed.into(), certified: SPIFFE_ID.into() });
+    assert_eq!(error, JwsError::WrongIssuer { claimed: claimed.into(), certified: SPIFFE_ID.into() });
 }
 
 #[test]
@@ -126,7 +127,7 @@ fn the_algorithm_is_the_one_of_the_certified_key_and_no_other() {
     let case = Case::new();
     for found in ["none", "None", "HS256", "ES384", "RS256", "EdDSA", ""] {
         let error = case.signed(&with(case.header(), "alg", json!(found)), &claims()).unwrap_err();
-        assert_eq!(error, LicenseError::WrongAlgorithm { found: found.into(), expected: "ES256" });
+        assert_eq!(error, JwsError::WrongAlgorithm { found: found.into(), expected: "ES256" });
     }
 }
 
@@ -137,7 +138,7 @@ fn a_key_of_a_kind_that_signs_no_licences_is_refused() {
     let header = Licensor::certified(order, &top).header(&[]);
     let license = format!("{}.{}.AAAA", encode(&with(header, "alg", json!("ES512"))), encode(&claims()));
     let error = verify_license(&license, trusting(&[top.der().to_vec()]), NOW).unwrap_err();
-    assert_eq!(error, LicenseError::KeyNotAccepted);
+    assert_eq!(error, JwsError::KeyNotAccepted);
 }
 
 #[test]
@@ -147,13 +148,13 @@ fn a_signature_over_anything_else_does_not_match() {
     let (signed, signature) = license.rsplit_once('.').unwrap();
     let more = with(claims(), "sub", json!("bert"));
     let changed = format!("{}.{}.{signature}", encode(&case.header()), encode(&more));
-    assert_eq!(case.verify(&changed), Err(LicenseError::BadSignature));
+    assert_eq!(case.verify(&changed), Err(JwsError::BadSignature));
     for cut in ["", &signature[..signature.len() - 2], "AAAA"] {
-        assert_eq!(case.verify(&format!("{signed}.{cut}")), Err(LicenseError::BadSignature));
+        assert_eq!(case.verify(&format!("{signed}.{cut}")), Err(JwsError::BadSignature));
     }
     let another = Licensor::certified(Order::default(), &case.anchor);
     let error = case.verify(&another.sign(&case.header(), &claims())).unwrap_err();
-    assert_eq!(error, LicenseError::BadSignature);
+    assert_eq!(error, JwsError::BadSignature);
 }
 
 #[test]
@@ -161,7 +162,7 @@ fn a_licensor_that_no_anchor_vouches_for_is_refused() {
     let case = Case::new();
     let stranger = Licensor::certified(Order::default(), &anchor("Anchor"));
     let error = case.verify(&stranger.sign(&stranger.header(&[]), &claims())).unwrap_err();
-    assert!(matches!(error, LicenseError::Chain(ChainError::NoPath(_))), "{error:?}");
+    assert!(matches!(error, JwsError::Chain(ChainError::NoPath(_))), "{error:?}");
 }
 
 #[test]
@@ -178,7 +179,8 @@ fn what_is_no_compact_jws_with_the_members_of_a_licence_is_malformed() {
         malformed(case.signed(&without(case.header(), member), &claims()));
     }
     for typ in ["JWT", "license", "LICENSE+JWT", "entitlement+jwt", ""] {
-        malformed(case.signed(&with(case.header(), "typ", json!(typ)), &claims()));
+        let result = case.signed(&with(case.header(), "typ", json!(typ)), &claims());
+        assert_eq!(result, Err(JwsError::WrongType { found: typ.into(), expected: LICENSE_TYPE }));
     }
     for x5c in [json!([]), json!("x"), json!(["%"]), json!([1])] {
         malformed(case.signed(&with(case.header(), "x5c", x5c), &claims()));
@@ -199,7 +201,7 @@ fn a_key_that_the_header_brings_along_is_never_honoured() {
         ("x5u", json!("https://stranger.test/chain.pem")),
     ] {
         let error = case.verify(&stranger.sign(&with(case.header(), member, value), &claims())).unwrap_err();
-        assert_eq!(error, LicenseError::BadSignature);
+        assert_eq!(error, JwsError::BadSignature);
     }
 }
 

@@ -5,7 +5,7 @@ use rcgen::{
 };
 use time::OffsetDateTime;
 use verifier::{
-    Certificate, LicenseError, RevocationList, RevocationListError, Revoked, Trust, certificate::octets,
+    Certificate, JwsError, RevocationList, RevocationListError, Revoked, Trust, certificate::octets,
     verify_license,
 };
 
@@ -114,6 +114,6 @@ fn a_licence_of_a_revoked_licensor_or_below_a_revoked_authority_is_refused() {
     ] {
         let error = verify(&lists).unwrap_err();
         let serial = verifier::certificate::hex(serial);
-        assert_eq!(error, LicenseError::Revoked { serial, at: NOW - 5 });
+        assert_eq!(error, JwsError::Revoked { serial, at: NOW - 5 });
     }
 }
