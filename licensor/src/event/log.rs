@@ -152,7 +152,7 @@ pub struct StoredEvent {
 /// Which events to list.
 #[derive(Debug, Clone, Default)]
 pub struct EventFilter {
-    /// Only this id.
+    /// Only this id; without one, every kind but what is routine.
     pub id: Option<u32>,
     /// Only about this certificate.
     pub serial: Option<String>,
@@ -169,7 +169,7 @@ impl EventFilter {
     #[must_use]
     pub fn admits(&self, stored: &StoredEvent) -> bool {
         let event = &stored.event;
-        self.id.is_none_or(|id| event.kind.id() == id)
+        self.id.map_or(!event.kind.is_routine(), |id| event.kind.id() == id)
             && self.serial.as_ref().is_none_or(|serial| event.serial == *serial)
             && self.node.as_ref().is_none_or(|node| event.node == *node)
             && self.active.is_none_or(|active| stored.ended.is_none() == active)
@@ -405,6 +405,7 @@ fn announce(event: &Event, sequence: u64) {
         };
     }
     match event.kind.severity() {
+        Severity::Info if event.kind.is_routine() => line!(debug),
         Severity::Info => line!(info),
         Severity::Warning => line!(warn),
         Severity::Error => line!(error),
