@@ -2,7 +2,7 @@
 //! has one can tell what a root that went back in time does not know any more.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     fmt::{self, Display, Formatter},
 };
 
@@ -32,6 +32,14 @@ pub(crate) enum Memorable {
 }
 
 impl Memorable {
+    /// The events that [`Memorable::of`] may find something in.
+    const KINDS: [EventKind; WORDS.len()] = [
+        EventKind::CertificateRevoked,
+        EventKind::NodeDecommissioned,
+        EventKind::NodeEnrolled,
+        EventKind::TokenRevoked,
+    ];
+
     /// What an event tells of. That an upstream revoked the authority is told by the upstream's list, again and again.
     pub(crate) fn of(event: &Event) -> Option<Self> {
         let token = || event.arguments.get("token").cloned();
@@ -44,18 +52,6 @@ impl Memorable {
             EventKind::TokenRevoked => Some(Self::TokenRevoked(token()?)),
             _ => None,
         }
-    }
-
-    fn of_entry(entry: &[u8]) -> Option<Self> {
-        // Most entries are renewals, which need not be decoded as a whole.
-        let of_these = matches!(
-            kind_of(entry)?,
-            EventKind::CertificateRevoked
-                | EventKind::NodeDecommissioned
-                | EventKind::NodeEnrolled
-                | EventKind::TokenRevoked
-        );
-        if of_these { decode(entry).and_then(|(_, event)| Self::of(&event)) } else { None }
     }
 
     /// What a checkpoint names, the oldest of each kind first. Lines that a newer release wrote are left out.
@@ -118,10 +114,21 @@ impl Newest {
         newest
     }
 
-    pub(super) fn add_entry(&mut self, entry: &[u8]) {
-        if let Some(memorable) = Memorable::of_entry(entry) {
-            self.add(&memorable);
+    /// Adds what these entries tell of. As many of them may be enrolments, only the newest are decoded.
+    pub(super) fn add_entries(&mut self, entries: &[(u64, Vec<u8>)]) {
+        let mut of_kind = BTreeMap::<EventKind, usize>::new();
+        let mut newest = Vec::new();
+        for (_, entry) in entries.iter().rev() {
+            let Some(kind) = kind_of(entry).filter(|kind| Memorable::KINDS.contains(kind)) else { continue };
+            let count = of_kind.entry(kind).or_default();
+            if *count < OF_A_KIND
+                && let Some(memorable) = decode(entry).and_then(|(_, event)| Memorable::of(&event))
+            {
+                *count += 1;
+                newest.push(memorable);
+            }
         }
+        newest.iter().rev().for_each(|memorable| self.add(memorable));
     }
 
     fn add(&mut self, memorable: &Memorable) {

@@ -99,12 +99,13 @@ impl Audit {
         newest: &mut Newest,
     ) -> Result<Vec<[u8; 32]>> {
         let mut hashes = Vec::with_capacity(2 * PAGE);
-        for (position, entry) in self.ledger().events().entries(frontier.size + 1, PAGE).await? {
+        let page = self.ledger().events().entries(frontier.size + 1, PAGE).await?;
+        newest.add_entries(&page);
+        for (position, entry) in page {
             if position != frontier.size + 1 {
                 let cause = format!("entry {} is missing", frontier.size + 1);
                 return Err(StoreError::Damaged { path: "the audit log".into(), cause }.into());
             }
-            newest.add_entry(&entry);
             hashes.extend(frontier.add(record_hash(&entry))?.into_iter().map(|hash| hash.0));
         }
         Ok(hashes)
