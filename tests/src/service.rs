@@ -262,6 +262,12 @@ impl Service {
         let events = self.json(&["events", "list"]);
         events.as_array().unwrap().iter().map(|event| event["id"].as_u64().unwrap()).collect()
     }
+
+    /// How many entries the log has, with those that are listed only when they are asked for.
+    pub fn entries(&self) -> usize {
+        let hidden = self.json(&["events", "list", "--id", "125"]);
+        self.event_ids().len() + hidden.as_array().unwrap().len()
+    }
 }
 
 impl Drop for Service {

@@ -56,13 +56,19 @@ pub struct Checkpoint {
     pub size: u64,
     /// Root of the tree over them.
     pub root: [u8; 32],
+    /// What else the log says with it, a line each: none empty, none with the end of a line in it.
+    pub extensions: Vec<String>,
 }
 
 impl Checkpoint {
     /// The text that is signed.
     #[must_use]
     pub fn text(&self) -> String {
-        format!("{}\n{}\n{}\n", self.origin, self.size, BASE64_STANDARD.encode(self.root))
+        let mut text = format!("{}\n{}\n{}\n", self.origin, self.size, BASE64_STANDARD.encode(self.root));
+        for line in &self.extensions {
+            text.extend([line, "\n"]);
+        }
+        text
     }
 
     /// The signed note with this checkpoint. Each signature is an authority's SubjectPublicKeyInfo (DER) and its ECDSA
@@ -93,7 +99,8 @@ impl Checkpoint {
         }
         let root = BASE64_STANDARD.decode(lines.next().unwrap_or_default()).ok();
         let root = root.and_then(|root| root.try_into().ok()).ok_or(malformed("it has no root hash"))?;
-        Ok(Self { origin: origin.to_owned(), size: number, root })
+        let extensions = lines.map(str::to_owned).collect();
+        Ok(Self { origin: origin.to_owned(), size: number, root, extensions })
     }
 
     /// Verifies a signed note against the certificate (DER) of the authority whose log it is.

@@ -130,6 +130,13 @@ struct EventRecord {
     certificate_digest: Vec<u8>,
 }
 
+/// The first field of [`EventRecord`] alone.
+#[derive(Clone, PartialEq, Message)]
+struct KindRecord {
+    #[prost(uint32, tag = "1")]
+    id: u32,
+}
+
 #[derive(Clone, PartialEq, Message)]
 struct EndRecord {
     #[prost(message, optional, tag = "1")]
@@ -152,7 +159,7 @@ pub struct StoredEvent {
 /// Which events to list.
 #[derive(Debug, Clone, Default)]
 pub struct EventFilter {
-    /// Only this id.
+    /// Only this id; without one, every kind but what is routine.
     pub id: Option<u32>,
     /// Only about this certificate.
     pub serial: Option<String>,
@@ -169,7 +176,7 @@ impl EventFilter {
     #[must_use]
     pub fn admits(&self, stored: &StoredEvent) -> bool {
         let event = &stored.event;
-        self.id.is_none_or(|id| event.kind.id() == id)
+        self.id.map_or(!event.kind.is_routine(), |id| event.kind.id() == id)
             && self.serial.as_ref().is_none_or(|serial| event.serial == *serial)
             && self.node.as_ref().is_none_or(|node| event.node == *node)
             && self.active.is_none_or(|active| stored.ended.is_none() == active)
@@ -329,6 +336,12 @@ impl EventLog {
     }
 }
 
+/// The kind of an entry of the log, for much less than [`decode`] takes.
+#[must_use]
+pub fn kind_of(entry: &[u8]) -> Option<EventKind> {
+    EventKind::from_id(KindRecord::decode(entry).ok()?.id)
+}
+
 /// What an entry of the log says, and when it was raised. A kind that a newer release wrote is none.
 #[must_use]
 pub fn decode(entry: &[u8]) -> Option<(SystemTime, Event)> {
@@ -405,6 +418,7 @@ fn announce(event: &Event, sequence: u64) {
         };
     }
     match event.kind.severity() {
+        Severity::Info if event.kind.is_routine() => line!(debug),
         Severity::Info => line!(info),
         Severity::Warning => line!(warn),
         Severity::Error => line!(error),

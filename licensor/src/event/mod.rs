@@ -5,5 +5,5 @@ mod log;
 mod service;
 
 pub use kind::{EventKind, Severity};
-pub use log::{Event, EventFilter, EventLog, StoredEvent, decode};
+pub use log::{Event, EventFilter, EventLog, StoredEvent, decode, kind_of};
 pub use service::{EventAccess, EventRpc, Narrowed};

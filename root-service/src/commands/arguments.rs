@@ -233,7 +233,8 @@ pub(super) enum BackupCommand {
         /// A key of the authority, if it is not in the backup (repeatable)
         #[arg(long = "key", value_name = "FILE")]
         keys: Vec<PathBuf>,
-        /// `audit-checkpoint.txt` of a node, or of the root that was lost (repeatable): what it has seen must be in the backup
+        /// `audit-checkpoint.txt` of a node, or of the root that was lost (repeatable): what it has seen must be in the
+        /// backup, and is named otherwise
         #[arg(long = "checkpoint", value_name = "FILE")]
         checkpoints: Vec<PathBuf>,
         /// A revocation list that others have seen (DER): `revocation-list.crl` of a node (repeatable); what is on it must be in

@@ -152,7 +152,7 @@ pub(crate) struct AuditState {
     /// Entries in the tree.
     #[prost(uint64, tag = "1")]
     pub(crate) size: u64,
-    /// The signed checkpoint.
+    /// The signed checkpoint, with the names of what must not be forgotten.
     #[prost(string, tag = "2")]
     pub(crate) checkpoint: String,
 }

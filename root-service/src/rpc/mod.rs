@@ -3,6 +3,7 @@
 mod admin;
 mod carried;
 mod certification;
+mod reads;
 mod shown;
 
 use std::sync::Arc;
