@@ -8,6 +8,8 @@ const FILES: &[&str] = &[
     "licensor/certification/v1/certification.proto",
     "licensor/certification/v1/carried.proto",
     "licensor/certification/v1/admin.proto",
+    "licensor/certification/v1/entitlement.proto",
+    "licensor/licensing/v1/entitlement.proto",
     "licensor/licensing/v1/licensing.proto",
     "licensor/licensing/v1/status.proto",
     "licensor/licensing/v1/admin.proto",
