@@ -6,6 +6,7 @@ use anyhow::Result;
 use licensor::{
     admin::{self, Administrators},
     clock::SharedClock,
+    config::ConfigError,
     data_dir::DataDir,
     event::{EventLog, EventRpc},
     health::{HealthRpc, Working},
@@ -35,12 +36,14 @@ use crate::{
     licensing::Licensing,
     renewal::{Automatic, KeyStore, Parts, Renewal, RevocationWatch, SeenCheckpoint, Upkeep},
     rpc::{AdminRpc, LicensingRpc, StatusRpc},
+    updates::{self, TimeWatch, Updates},
 };
 
 /// Everything below the ports.
 struct Core {
     renewal: Arc<Renewal>,
     licensing: Arc<Licensing>,
+    updates: Arc<Updates>,
     ledger: Arc<Ledger>,
     events: Arc<EventLog>,
     metrics: Arc<Metrics>,
@@ -68,14 +71,17 @@ impl Core {
             root_address: config.enrollment.root_address.clone(),
         };
         let renewal = Arc::new(Renewal::open(parts).await?);
-        let licensing = Arc::new(Licensing::new(
-            config.licensing.clone(),
-            config.limits.signing,
-            clock.clone(),
-            ledger.clone(),
-            renewal.subscribe(),
-        ));
-        Ok(Self { renewal, licensing, ledger, events, metrics, store })
+        let licensing = Arc::new(
+            Licensing::open(config.limits.signing, clock.clone(), ledger.clone(), renewal.subscribe()).await?,
+        );
+        let updates = Arc::new(Updates {
+            clock: clock.clone(),
+            ledger: ledger.clone(),
+            licensing: licensing.clone(),
+            credential: renewal.subscribe(),
+            anchors: trust_anchors(config)?,
+        });
+        Ok(Self { renewal, licensing, updates, ledger, events, metrics, store })
     }
 }
 
@@ -171,7 +177,22 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         poll_interval: config.revocation.poll_interval.0,
         check_interval: config.expiry.check_interval.0,
     };
-    parts.start("the upkeep", upkeep.run(shutdown));
+    parts.start("the upkeep", upkeep.run(shutdown.clone()));
+    let entitlements = updates::Automatic {
+        updates: core.updates.clone(),
+        clock: clock.clone(),
+        poll_interval: config.entitlements.poll_interval.0,
+        check_interval: config.expiry.check_interval.0,
+        activate: config.entitlements.automatic,
+    };
+    parts.start("entitlements", entitlements.run(shutdown.clone()));
+    let time = TimeWatch {
+        clock: clock.clone(),
+        ledger: core.ledger.clone(),
+        licensing: core.licensing.clone(),
+        check_interval: config.expiry.check_interval.0,
+    };
+    parts.start("the time watch", time.run(shutdown));
     tracing::info!(listen = %config.listen, ops = %config.ops_listen, admin = %admin_path.display(), "serving");
     let outcome = parts.run(stop, core.store.failure(), config.limits.drain.0).await;
     // One that stays behind is replaced at the next start.
@@ -198,12 +219,17 @@ fn serve_admin(
     let administrators = Administrators::new(&config.admin.uids);
     let server = tonic::transport::Server::builder()
         .layer(tonic::service::InterceptorLayer::new(move |request| administrators.check(request)))
-        .add_service(LicensingAdminServiceServer::new(AdminRpc { renewal: core.renewal.clone() }))
+        .add_service(LicensingAdminServiceServer::new(AdminRpc {
+            renewal: core.renewal.clone(),
+            updates: core.updates.clone(),
+        }))
+        .add_service(LicensingServiceServer::new(LicensingRpc { licensing: core.licensing.clone() }))
         .add_service(StatusServiceServer::new(status(config, core, clock)))
         .add_service(EventServiceServer::new(events(config, core, &shutdown)))
         .add_service(HealthServer::new(health(core, ticks, shutdown.clone())));
     let (reflection_v1, reflection_v1alpha) = reflection(&[
         licensing_admin_service_server::SERVICE_NAME,
+        licensing_service_server::SERVICE_NAME,
         status_service_server::SERVICE_NAME,
         event_service_server::SERVICE_NAME,
     ])?;
@@ -237,6 +263,21 @@ fn health(core: &Core, ticks: watch::Receiver<u64>, shutdown: Shutdown) -> Healt
         (status_service_server::SERVICE_NAME, Arc::new(|| true)),
     ];
     HealthRpc::new(services, ticks, shutdown)
+}
+
+/// The trust anchors of other vendors.
+fn trust_anchors(config: &Config) -> Result<Vec<Vec<u8>>, ConfigError> {
+    let Some(path) = &config.entitlements.trust_anchors else { return Ok(Vec::new()) };
+    let unusable = |problem: String| {
+        ConfigError::unusable("entitlements.trust_anchors", format!("{}: {problem}", path.display()))
+    };
+    let text = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+    let anchors = pem::parse_many(text).map_err(|error| unusable(error.to_string()))?;
+    let anchors: Vec<Vec<u8>> = anchors.into_iter().map(pem::Pem::into_contents).collect();
+    if anchors.is_empty() || anchors.iter().any(|der| verifier::Certificate::parse(der).is_err()) {
+        return Err(unusable("there must be certificates in it (PEM), and nothing else".into()));
+    }
+    Ok(anchors)
 }
 
 /// Says where renewals go if somebody may expect something else.

@@ -12,6 +12,7 @@ mod renewal;
 mod rpc;
 #[cfg(test)]
 mod test_root;
+mod updates;
 
 use std::process::ExitCode;
 

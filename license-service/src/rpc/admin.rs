@@ -2,19 +2,24 @@
 
 use std::sync::Arc;
 
+use licensor::admin::caller_name;
 use proto::licensing::v1::{
+    ActivateEntitlementRequest, ActivateEntitlementResponse, CheckEntitlementRequest, CheckEntitlementResponse,
     EnrollRequest, EnrollResponse, ExportRequestRequest, ExportRequestResponse, ImportAnswerRequest,
-    ImportAnswerResponse, RenewCertificateRequest, RenewCertificateResponse,
-    licensing_admin_service_server::LicensingAdminService,
+    ImportAnswerResponse, ImportEntitlementRequest, ImportEntitlementResponse,
+    ListInstalledEntitlementsRequest, ListInstalledEntitlementsResponse, RenewCertificateRequest,
+    RenewCertificateResponse, licensing_admin_service_server::LicensingAdminService,
 };
 use tonic::{Request, Response, Status};
 
-use crate::renewal::Renewal;
+use super::shown;
+use crate::{renewal::Renewal, updates::Updates};
 
-/// Serves enrolment and renewal by hand, and by files that are carried.
+/// Serves what the local administrator does: enrolment, renewal, entitlements.
 #[derive(Debug, Clone)]
 pub(crate) struct AdminRpc {
     pub(crate) renewal: Arc<Renewal>,
+    pub(crate) updates: Arc<Updates>,
 }
 
 #[tonic::async_trait]
@@ -47,5 +52,43 @@ impl LicensingAdminService for AdminRpc {
     ) -> Result<Response<ImportAnswerResponse>, Status> {
         let credential = self.renewal.import(&request.into_inner().answer).await?;
         Ok(Response::new(ImportAnswerResponse { certificate: credential.issuance.licensor.clone() }))
+    }
+
+    async fn list_installed_entitlements(
+        &self,
+        _: Request<ListInstalledEntitlementsRequest>,
+    ) -> Result<Response<ListInstalledEntitlementsResponse>, Status> {
+        let installed = self.updates.licensing.entitlements().borrow().clone();
+        let entitlements = installed.iter().map(|installed| shown::installed(installed)).collect();
+        Ok(Response::new(ListInstalledEntitlementsResponse { entitlements }))
+    }
+
+    async fn check_entitlement(
+        &self,
+        _: Request<CheckEntitlementRequest>,
+    ) -> Result<Response<CheckEntitlementResponse>, Status> {
+        let previews = self.updates.check().await?.into_iter().map(shown::preview).collect();
+        Ok(Response::new(CheckEntitlementResponse { previews }))
+    }
+
+    async fn import_entitlement(
+        &self,
+        request: Request<ImportEntitlementRequest>,
+    ) -> Result<Response<ImportEntitlementResponse>, Status> {
+        let preview = self.updates.import(&request.into_inner().entitlement).await?;
+        Ok(Response::new(ImportEntitlementResponse { preview: Some(shown::preview(preview)) }))
+    }
+
+    async fn activate_entitlement(
+        &self,
+        request: Request<ActivateEntitlementRequest>,
+    ) -> Result<Response<ActivateEntitlementResponse>, Status> {
+        let by = caller_name(request.extensions());
+        let ActivateEntitlementRequest { vendor, remove_superfluous } = request.into_inner();
+        let (installed, removed) = self.updates.activate(&vendor, remove_superfluous, &by).await?;
+        Ok(Response::new(ActivateEntitlementResponse {
+            entitlement: Some(shown::installed(&installed)),
+            removed: removed.into_iter().map(shown::superfluous).collect(),
+        }))
     }
 }

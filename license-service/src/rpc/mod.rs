@@ -2,6 +2,7 @@
 
 mod admin;
 mod licensing;
+mod shown;
 mod status;
 
 pub(crate) use admin::AdminRpc;
