@@ -1,6 +1,8 @@
 //! The command line. All but `enroll`, `serve` and `verify` talk to the running service over its admin socket.
 
 mod carried;
+mod entitlement;
+mod seats;
 mod verify;
 
 use std::{
@@ -22,7 +24,7 @@ use licensor::{
     store::StoreError,
 };
 use proto::licensing::v1::{
-    EnrollRequest, GetStatusRequest, RenewCertificateRequest,
+    AcceptClockRequest, EnrollRequest, GetStatusRequest, RenewCertificateRequest,
     licensing_admin_service_client::LicensingAdminServiceClient, status_service_client::StatusServiceClient,
 };
 use serde_json::{Value, json};
@@ -30,6 +32,11 @@ use tonic::transport::Channel;
 use verifier::Certificate;
 
 use crate::{app, config::Config};
+
+use self::{
+    entitlement::EntitlementCommand,
+    seats::{AssignmentsCommand, LicensesCommand},
+};
 
 /// Licensing server: issues licences under a licensor certificate that it renews by itself.
 #[derive(Debug, Parser)]
@@ -103,6 +110,24 @@ enum Command {
     /// What happened
     #[command(subcommand, after_help = "Example:\n  license-service events list --id 18")]
     Events(EventsCommand),
+    /// What licences there are, in use and available
+    #[command(subcommand, after_help = "Example:\n  license-service licenses list --output json")]
+    Licenses(LicensesCommand),
+    /// Who has a seat: by name, or for a lease
+    #[command(
+        subcommand,
+        after_help = "Example:\n  license-service assignments add --module crm --user anna"
+    )]
+    Assignments(AssignmentsCommand),
+    /// What the owner has of each vendor
+    #[command(
+        subcommand,
+        after_help = "Example:\n  license-service entitlement check && license-service entitlement activate"
+    )]
+    Entitlement(EntitlementCommand),
+    /// The clock of this machine
+    #[command(subcommand, after_help = "Example:\n  license-service clock accept")]
+    Clock(ClockCommand),
     /// Verify a licence offline
     #[command(
         after_help = "Without a revocation list nothing counts as revoked.\n\nExample:\n  license-service verify license.jwt --trust-bundle trust-bundle.pem --revocation-list root.crl"
@@ -126,6 +151,15 @@ enum Command {
         /// The shell
         shell: Shell,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum ClockCommand {
+    /// Take the clock for right though a later time has been seen: it was wrong then
+    #[command(
+        after_help = "A clock that was set back would let leases end twice: no seats are given until it is right again, or accepted.\n\nExample:\n  license-service clock accept"
+    )]
+    Accept,
 }
 
 /// Runs one command.
@@ -241,6 +275,14 @@ async fn administer(command: Command, channel: Channel, output: Output) -> Resul
         Command::Import { file } => carried::import(channel, &file, output).await,
         Command::Status => status(channel, output).await,
         Command::Events(command) => events_cli::run(command, channel, output).await,
+        Command::Licenses(command) => seats::licenses(command, channel, output).await,
+        Command::Assignments(command) => seats::assignments(command, channel, output).await,
+        Command::Entitlement(command) => entitlement::run(command, channel, output).await,
+        Command::Clock(ClockCommand::Accept) => {
+            let accepted =
+                LicensingAdminServiceClient::new(channel).accept_clock(AcceptClockRequest {}).await?.into_inner();
+            print_object(output, &json!({ "time": instant(accepted.time) }))
+        }
         // Done before anyone connects.
         Command::Enroll { .. } | Command::Serve | Command::Verify { .. } | Command::Completions { .. } => {
             Ok(())

@@ -35,10 +35,6 @@ impl Installed {
         &self.claims.entitlement.vendor
     }
 
-    pub(crate) fn module(&self, name: &str) -> Option<&Module> {
-        self.claims.entitlement.modules.iter().find(|module| module.name == name)
-    }
-
     /// That new seats of a module can be taken at `now` (seconds since 1970); what their users should know.
     ///
     /// # Errors

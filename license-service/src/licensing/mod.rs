@@ -35,7 +35,7 @@ use crate::{
 };
 
 use self::{
-    book::{Exhausted, Holder, LeaseId, Seats, Taken, Wish, tag},
+    book::{Exhausted, Holder, LeaseId, Seats, Wish, tag},
     record::Change,
 };
 
@@ -142,6 +142,15 @@ impl Licensing {
     /// The highest time that was seen.
     pub(crate) fn seen(&self) -> &SeenTime {
         &self.seen
+    }
+
+    /// Takes the clock for right, whatever was seen before.
+    pub(crate) async fn accept_clock(&self) -> Result<SystemTime> {
+        let now = self.clock.now();
+        self.ledger.keep_highest_time(unix_seconds(now)).await?;
+        self.seen.accept(unix_seconds(now));
+        self.ledger.note_clock(unix_seconds(now), None).await?;
+        Ok(now)
     }
 
     /// Takes a seat for a lease.

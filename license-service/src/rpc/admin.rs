@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use licensor::admin::caller_name;
+use licensor::clock::timestamp;
 use proto::licensing::v1::{
-    ActivateEntitlementRequest, ActivateEntitlementResponse, CheckEntitlementRequest, CheckEntitlementResponse,
+    AcceptClockRequest, AcceptClockResponse, ActivateEntitlementRequest, ActivateEntitlementResponse, CheckEntitlementRequest, CheckEntitlementResponse,
     EnrollRequest, EnrollResponse, ExportRequestRequest, ExportRequestResponse, ImportAnswerRequest,
     ImportAnswerResponse, ImportEntitlementRequest, ImportEntitlementResponse,
     ListInstalledEntitlementsRequest, ListInstalledEntitlementsResponse, RenewCertificateRequest,
@@ -90,5 +91,15 @@ impl LicensingAdminService for AdminRpc {
             entitlement: Some(shown::installed(&installed)),
             removed: removed.into_iter().map(shown::superfluous).collect(),
         }))
+    }
+
+    async fn accept_clock(
+        &self,
+        request: Request<AcceptClockRequest>,
+    ) -> Result<Response<AcceptClockResponse>, Status> {
+        let by = caller_name(request.extensions());
+        let now = self.updates.licensing.accept_clock().await?;
+        tracing::warn!(by, "the clock was accepted as it is, though a later time was seen");
+        Ok(Response::new(AcceptClockResponse { time: Some(timestamp(now)) }))
     }
 }
