@@ -72,7 +72,8 @@ impl Core {
         };
         let renewal = Arc::new(Renewal::open(parts).await?);
         let licensing = Arc::new(
-            Licensing::open(config.limits.signing, clock.clone(), ledger.clone(), renewal.subscribe()).await?,
+            Licensing::open(config.limits.signing, clock.clone(), ledger.clone(), renewal.subscribe())
+                .await?,
         );
         let updates = Arc::new(Updates {
             clock: clock.clone(),

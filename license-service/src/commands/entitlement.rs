@@ -40,7 +40,11 @@ pub(super) enum EntitlementCommand {
     },
 }
 
-pub(super) async fn run(command: EntitlementCommand, channel: Channel, output: Output) -> Result<(), Failure> {
+pub(super) async fn run(
+    command: EntitlementCommand,
+    channel: Channel,
+    output: Output,
+) -> Result<(), Failure> {
     let mut client = LicensingAdminServiceClient::new(channel);
     match command {
         EntitlementCommand::Show => {

@@ -279,8 +279,10 @@ async fn administer(command: Command, channel: Channel, output: Output) -> Resul
         Command::Assignments(command) => seats::assignments(command, channel, output).await,
         Command::Entitlement(command) => entitlement::run(command, channel, output).await,
         Command::Clock(ClockCommand::Accept) => {
-            let accepted =
-                LicensingAdminServiceClient::new(channel).accept_clock(AcceptClockRequest {}).await?.into_inner();
+            let accepted = LicensingAdminServiceClient::new(channel)
+                .accept_clock(AcceptClockRequest {})
+                .await?
+                .into_inner();
             print_object(output, &json!({ "time": instant(accepted.time) }))
         }
         // Done before anyone connects.

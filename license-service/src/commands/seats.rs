@@ -67,7 +67,11 @@ pub(super) struct Named {
 
 type Client = LicensingServiceClient<Channel>;
 
-pub(super) async fn licenses(command: LicensesCommand, channel: Channel, output: Output) -> Result<(), Failure> {
+pub(super) async fn licenses(
+    command: LicensesCommand,
+    channel: Channel,
+    output: Output,
+) -> Result<(), Failure> {
     let mut client = Client::new(channel);
     match command {
         LicensesCommand::List { vendor } => {
@@ -80,7 +84,8 @@ pub(super) async fn licenses(command: LicensesCommand, channel: Channel, output:
             let mut found = modules(&mut client, vendor.unwrap_or_default()).await?;
             found.retain(|known| known.name == module);
             let (Some(found), true) = (found.pop(), found.is_empty()) else {
-                let next = "see `license-service licenses list`; if more than one vendor has it, give --vendor";
+                let next =
+                    "see `license-service licenses list`; if more than one vendor has it, give --vendor";
                 return Err(Failure::Failed(format!("there is no one module {module}: {next}")));
             };
             let seats = seats(&mut client, found.vendor.clone(), module, false).await?;

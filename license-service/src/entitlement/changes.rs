@@ -24,7 +24,8 @@ pub(crate) fn changes(former: Option<&Entitlement>, new: &Entitlement) -> Vec<Ch
     let mut names: Vec<&String> = former.keys().chain(new.keys()).collect();
     names.sort();
     names.dedup();
-    let value = |lines: &BTreeMap<String, String>, name: &String| lines.get(name).cloned().unwrap_or_default();
+    let value =
+        |lines: &BTreeMap<String, String>, name: &String| lines.get(name).cloned().unwrap_or_default();
     names
         .into_iter()
         .map(|name| Change { what: name.clone(), from: value(&former, name), to: value(&new, name) })
@@ -79,10 +80,17 @@ mod tests {
     use super::*;
 
     fn entitlement(version: u64, modules: &[(&str, u32)]) -> Entitlement {
-        let modules = modules
-            .iter()
-            .map(|(name, quantity)| Module { name: (*name).into(), quantity: *quantity, ..Module::default() });
-        Entitlement { vendor: "Example".into(), version, modules: modules.collect(), ..Entitlement::default() }
+        let modules = modules.iter().map(|(name, quantity)| Module {
+            name: (*name).into(),
+            quantity: *quantity,
+            ..Module::default()
+        });
+        Entitlement {
+            vendor: "Example".into(),
+            version,
+            modules: modules.collect(),
+            ..Entitlement::default()
+        }
     }
 
     #[test]
@@ -91,8 +99,10 @@ mod tests {
         let mut new = entitlement(2, &[("reports", 1), ("crm", 7)]);
         new.dates = Dates { expires: Some(0), ..Dates::default() };
         let shown = changes(Some(&former), &new);
-        let shown: Vec<_> =
-            shown.iter().map(|change| (change.what.as_str(), change.from.as_str(), change.to.as_str())).collect();
+        let shown: Vec<_> = shown
+            .iter()
+            .map(|change| (change.what.as_str(), change.from.as_str(), change.to.as_str()))
+            .collect();
         let expected = [
             ("dates.expires", "", "1970-01-01T00:00:00Z"),
             ("modules.crm.quantity", "5", "7"),

@@ -31,12 +31,16 @@ pub(crate) struct EntitlementRecord {
 
 impl Ledger {
     /// The entitlements in force (JWS), by vendor.
-    pub(crate) async fn installed_entitlements(&self) -> Result<Vec<(EntitlementRecord, String)>, StoreError> {
+    pub(crate) async fn installed_entitlements(
+        &self,
+    ) -> Result<Vec<(EntitlementRecord, String)>, StoreError> {
         self.entitlements(CURRENT).await
     }
 
     /// Those that could come into force (JWS), by vendor.
-    pub(crate) async fn candidate_entitlements(&self) -> Result<Vec<(EntitlementRecord, String)>, StoreError> {
+    pub(crate) async fn candidate_entitlements(
+        &self,
+    ) -> Result<Vec<(EntitlementRecord, String)>, StoreError> {
         self.entitlements(CANDIDATE).await
     }
 
@@ -51,7 +55,12 @@ impl Ledger {
     }
 
     /// Keeps an entitlement that could come into force.
-    pub(crate) async fn keep_candidate(&self, vendor: &str, version: u64, jws: &str) -> Result<(), StoreError> {
+    pub(crate) async fn keep_candidate(
+        &self,
+        vendor: &str,
+        version: u64,
+        jws: &str,
+    ) -> Result<(), StoreError> {
         let mut batch = Batch::new();
         let digest = blob::put(&mut batch, TEXT, jws.as_bytes()).to_vec();
         let record = EntitlementRecord { vendor: vendor.to_owned(), version, digest };
@@ -94,7 +103,12 @@ struct RaisedRecord {
 
 impl Ledger {
     /// Raises an event about an entitlement (version and all else are its arguments), once for each version.
-    pub(crate) async fn raise_of_entitlement(&self, event: Event, vendor: &str, version: u64) -> Result<(), StoreError> {
+    pub(crate) async fn raise_of_entitlement(
+        &self,
+        event: Event,
+        vendor: &str,
+        version: u64,
+    ) -> Result<(), StoreError> {
         let topic = format!("entitlement/{vendor}/{version}/{}", event.kind.id());
         let key = [RAISED, vendor.as_bytes()].concat();
         let former = self.store.get(&key).await?;
@@ -105,12 +119,17 @@ impl Ledger {
         record.topics.push(topic.clone());
         let mut batch = Batch::new();
         batch.expect(key.clone(), former).put(key, record.encode_to_vec());
-        let event = event.argument("vendor", vendor).argument("version", version.to_string()).active_for(topic);
+        let event =
+            event.argument("vendor", vendor).argument("version", version.to_string()).active_for(topic);
         unless_outrun(self.events.commit(batch, vec![event]).await)
     }
 
     /// Adds to `batch` that what was raised about a vendor's entitlement has ended.
-    pub(crate) async fn end_entitlement_events(&self, batch: &mut Batch, vendor: &str) -> Result<(), StoreError> {
+    pub(crate) async fn end_entitlement_events(
+        &self,
+        batch: &mut Batch,
+        vendor: &str,
+    ) -> Result<(), StoreError> {
         let key = [RAISED, vendor.as_bytes()].concat();
         if let Some(record) = self.read::<RaisedRecord>(&key).await? {
             for topic in &record.topics {

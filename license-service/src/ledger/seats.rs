@@ -87,7 +87,8 @@ impl Ledger {
             (vendor, "") => [SEAT, vendor.as_bytes(), &[0]].concat(),
             (vendor, module) => prefix(vendor, module),
         };
-        let mut pairs = self.store.scan(&prefix, if from.is_empty() { &prefix } else { from }, limit + 1).await?;
+        let mut pairs =
+            self.store.scan(&prefix, if from.is_empty() { &prefix } else { from }, limit + 1).await?;
         let next = if pairs.len() > limit { pairs.pop().map(|(key, _)| key) } else { None };
         let seats = pairs.into_iter().filter_map(|(key, value)| Some((place(&key)?, value)));
         let seats = seats.map(|(place, value)| Ok((place, decode(&value)?)));
@@ -106,11 +107,7 @@ impl Ledger {
     }
 
     /// Adds to `batch` that a seat is free; `former` is what was read of it.
-    pub(crate) fn free_seat(
-        batch: &mut Batch,
-        (vendor, module, number): (&str, &str, u32),
-        former: Vec<u8>,
-    ) {
+    pub(crate) fn free_seat(batch: &mut Batch, (vendor, module, number): (&str, &str, u32), former: Vec<u8>) {
         let key = key(vendor, module, number);
         batch.expect(key.clone(), Some(former)).delete(key);
     }

@@ -10,12 +10,7 @@ use licensor::{
 };
 use verifier::{Entitlement, EntitlementClaims};
 
-use super::{
-    Licensing,
-    assignments::assignment,
-    book::Seat,
-    seats_of, to_its_end,
-};
+use super::{Licensing, assignments::assignment, book::Seat, seats_of, to_its_end};
 use crate::{
     entitlement::Installed,
     ledger::{Ledger, SeatRecord},
@@ -88,7 +83,8 @@ impl Licensing {
             known.vendor() == vendor && known.claims.entitlement.version > entitlement.version
         };
         if self.entitlements.borrow().iter().any(newer) {
-            let message = format!("a newer version of the entitlement of {vendor} has come into force meanwhile");
+            let message =
+                format!("a newer version of the entitlement of {vendor} has come into force meanwhile");
             return Err(Error::new(Reason::EntitlementOutdated, message));
         }
         let superfluous = self.superfluous(entitlement).await?;
@@ -101,14 +97,27 @@ impl Licensing {
         let mut events = Vec::new();
         for plan in &plans {
             for (number, seat) in &plan.removed {
-                let Some((record, bytes)) = self.ledger.seat(vendor, &plan.module, *number).await? else { continue };
-                Ledger::free_seat(&mut batch, (vendor, &plan.module, *number), bytes);
+                let Some((record, bytes)) = self.ledger.seat(vendor, &plan.module, *number).await? else {
+                    continue;
+                };
+                // Somebody else may get the number.
+                if plan.moved.iter().all(|(_, to, _)| to != number) {
+                    Ledger::free_seat(&mut batch, (vendor, &plan.module, *number), bytes);
+                }
                 if seat.assigned {
-                    events.push(assignment(EventKind::LicenseUnassigned, vendor, &plan.module, &record.user, by));
+                    events.push(assignment(
+                        EventKind::LicenseUnassigned,
+                        vendor,
+                        &plan.module,
+                        &record.user,
+                        by,
+                    ));
                 }
             }
             for (from, to, _) in &plan.moved {
-                let Some((record, bytes)) = self.ledger.seat(vendor, &plan.module, *from).await? else { continue };
+                let Some((record, bytes)) = self.ledger.seat(vendor, &plan.module, *from).await? else {
+                    continue;
+                };
                 Ledger::free_seat(&mut batch, (vendor, &plan.module, *from), bytes);
                 let record = SeatRecord { lease: renumbered(&record.lease, *to), ..record };
                 let stale = self.ledger.seat(vendor, &plan.module, *to).await?.map(|(_, bytes)| bytes);
@@ -119,7 +128,8 @@ impl Licensing {
             let mut users = HashSet::new();
             for (module, user) in self.assigned(vendor, now).await? {
                 let gone = |event: &Event| {
-                    event.arguments.get("module") == Some(&module) && event.arguments.get("user") == Some(&user)
+                    event.arguments.get("module") == Some(&module)
+                        && event.arguments.get("user") == Some(&user)
                 };
                 if !events.iter().any(gone) {
                     users.insert(user);
@@ -217,7 +227,8 @@ fn in_use(vendor: &str, superfluous: &[Superfluous]) -> Error {
     let modules: Vec<String> = superfluous
         .iter()
         .map(|module| {
-            let users: Vec<&str> = module.holders.iter().take(10).map(|holder| holder.user.as_str()).collect();
+            let users: Vec<&str> =
+                module.holders.iter().take(10).map(|holder| holder.user.as_str()).collect();
             format!(
                 "{} of {} are in use, and there would be {} (too many: {})",
                 module.in_use,
@@ -234,4 +245,3 @@ fn in_use(vendor: &str, superfluous: &[Superfluous]) -> Error {
     let names: Vec<&str> = superfluous.iter().map(|module| module.module.as_str()).collect();
     Error::new(Reason::SeatsInUse, message).with("vendor", vendor).with("modules", names.join(", "))
 }
-

@@ -37,13 +37,16 @@ impl Licensing {
         let (installed, at) = self.module(&wanted.vendor, &wanted.module, &credential)?;
         let module = &installed.claims.entitlement.modules[at];
         if module.kind != Kind::User {
-            let message = format!("licences of {} are not for single users: they cannot be assigned", module.name);
+            let message =
+                format!("licences of {} are not for single users: they cannot be assigned", module.name);
             return Err(Error::new(Reason::InvalidArgument, message).with("module", &module.name));
         }
         installed.check_open(module, now)?;
         let holder = Holder::of(&["assigned", &wanted.user]);
         let random = random_bytes::<8>().map_err(|error| Error::internal("assignment", error))?;
         let vendor = installed.vendor();
+        let mut users = self.users(vendor, now).await?;
+        users.insert(wanted.user.clone());
         let wish = Wish { holder, until: 0, assigned: true, borrowed: false, random };
         let (held, taken) = {
             let mut books = self.books();
@@ -54,22 +57,14 @@ impl Licensing {
             }
         };
         let number = match (held, taken) {
-            (_, Some(Err(exhausted))) => return Err(self.exhausted(&installed, module, exhausted, now).await),
+            (_, Some(Err(exhausted))) => {
+                return Err(self.exhausted(&installed, module, exhausted, now).await);
+            }
             (_, Some(Ok(taken))) => {
                 let change = Change { installed: &installed, module, taken, now, by };
-                let users = match self.users(vendor, now).await {
-                    Ok(mut users) => {
-                        users.insert(wanted.user.clone());
-                        users.len() as u64
-                    }
-                    Err(error) => {
-                        self.undo(&change);
-                        return Err(error);
-                    }
-                };
                 let event = assignment(EventKind::LicenseAssigned, vendor, &module.name, &wanted.user, by);
                 let of = Wanted { user: wanted.user.clone(), ..Wanted::default() };
-                self.record_with(&of, &change, Some(users), Some(event)).await?;
+                self.record_with(&of, &change, Some(users.len() as u64), Some(event)).await?;
                 taken.number
             }
             (number, None) => number.unwrap_or_default(),
@@ -94,7 +89,9 @@ impl Licensing {
         let (module, user) = (wanted.module.as_str(), wanted.user.as_str());
         let holder = Holder::of(&["assigned", user]);
         let unknown = || {
-            let message = format!("no licence of {module} of {vendor} is assigned to {user}: see `license-service assignments list`");
+            let message = format!(
+                "no licence of {module} of {vendor} is assigned to {user}: see `license-service assignments list`"
+            );
             Error::new(Reason::AssignmentUnknown, message).with("user", user)
         };
         loop {
@@ -161,13 +158,17 @@ impl Licensing {
                 .flat_map(|book| {
                     let assigned = book.seats.taken(now).into_iter().filter(|(_, seat)| seat.assigned);
                     let module = book.module.clone();
-                    assigned.map(move |(number, _)| (module.clone(), number)).collect::<Vec<_>>()
+                    assigned
+                        .map(move |(number, seat)| (module.clone(), number, seat.lease))
+                        .collect::<Vec<_>>()
                 })
                 .collect()
         };
         let mut assigned = Vec::with_capacity(places.len());
-        for (module, number) in places {
-            if let Some((record, _)) = self.ledger.seat(vendor, &module, number).await? {
+        for (module, number, lease) in places {
+            if let Some((record, _)) = self.ledger.seat(vendor, &module, number).await?
+                && record.lease == lease
+            {
                 assigned.push((module, record.user));
             }
         }
@@ -176,9 +177,5 @@ impl Licensing {
 }
 
 pub(super) fn assignment(kind: EventKind, vendor: &str, module: &str, user: &str, by: &str) -> Event {
-    Event::new(kind)
-        .by(by)
-        .argument("vendor", vendor)
-        .argument("module", module)
-        .argument("user", user)
+    Event::new(kind).by(by).argument("vendor", vendor).argument("module", module).argument("user", user)
 }

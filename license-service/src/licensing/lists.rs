@@ -59,7 +59,9 @@ impl Licensing {
                 modules.push(ModuleCounts { installed: Arc::clone(installed), at, in_use, borrowed });
             }
         }
-        modules.sort_by(|a, b| (a.installed.vendor(), &a.module().name).cmp(&(b.installed.vendor(), &b.module().name)));
+        modules.sort_by(|a, b| {
+            (a.installed.vendor(), &a.module().name).cmp(&(b.installed.vendor(), &b.module().name))
+        });
         modules
     }
 
@@ -77,7 +79,9 @@ impl Licensing {
         let seats = page
             .into_iter()
             .filter(|(place, _)| module.is_empty() || place.module == module)
-            .filter(|(_, record)| record.assigned || !assigned_only && now < record.until.saturating_add(MARGIN))
+            .filter(|(_, record)| {
+                record.assigned || !assigned_only && now < record.until.saturating_add(MARGIN)
+            })
             .map(|(place, record)| SeatInUse { place, record });
         Ok((seats.collect(), if next.is_empty() { String::new() } else { page_token(&next) }))
     }

@@ -179,9 +179,11 @@ impl Licensing {
         let now = unix_seconds(self.clock.now());
         let credential = self.enabled_at(now)?;
         self.seen.check(now)?;
-        for (name, text, required) in
-            [("subject", &wanted.user, true), ("device", &wanted.device, false), ("session", &wanted.session, false)]
-        {
+        for (name, text, required) in [
+            ("subject", &wanted.user, true),
+            ("device", &wanted.device, false),
+            ("session", &wanted.session, false),
+        ] {
             check_text(name, text, required)?;
         }
         let (installed, at) = self.module(&wanted.vendor, &wanted.module, &credential)?;
@@ -258,7 +260,12 @@ impl Licensing {
     ) -> Result<Issued> {
         let Change { installed, module, taken, now, .. } = change;
         let id = format!("{}-{}", hex(&taken.seat.lease), taken.seat.issued);
-        let license = sign::license(credential, installed, module, sign::Terms { user: &wanted.user, id: &id, now, until });
+        let license = sign::license(
+            credential,
+            installed,
+            module,
+            sign::Terms { user: &wanted.user, id: &id, now, until },
+        );
         let license = match license {
             Ok(license) => license,
             Err(error) => {
@@ -317,7 +324,9 @@ impl Licensing {
                 let message = format!(
                     "there is no entitlement to {name}{of} here: see ListModules, or ask the root for a newer one (`license-service entitlement check`)"
                 );
-                return Err(Error::new(Reason::ModuleUnknown, message).with("vendor", vendor).with("module", name));
+                return Err(Error::new(Reason::ModuleUnknown, message)
+                    .with("vendor", vendor)
+                    .with("module", name));
             }
         };
         let owner = &credential.facts.organization;
@@ -346,13 +355,20 @@ impl Licensing {
     }
 
     /// Who has the seats, and when the next one is free.
-    async fn exhausted(&self, installed: &Installed, module: &Module, exhausted: Exhausted, now: i64) -> Error {
+    async fn exhausted(
+        &self,
+        installed: &Installed,
+        module: &Module,
+        exhausted: Exhausted,
+        now: i64,
+    ) -> Error {
         let vendor = installed.vendor();
         let mut holders = Vec::new();
         for number in &exhausted.numbers {
             // What cannot be read is not worth another error.
             if let Ok(Some((record, _))) = self.ledger.seat(vendor, &module.name, *number).await {
-                let device = if record.device.is_empty() { String::new() } else { format!(" on {}", record.device) };
+                let device =
+                    if record.device.is_empty() { String::new() } else { format!(" on {}", record.device) };
                 let until = match record.assigned {
                     true => " (assigned)".to_owned(),
                     false => format!(" until {}", rfc3339(from_unix_seconds(record.until))),
@@ -361,7 +377,10 @@ impl Licensing {
             }
         }
         let next = exhausted.next_free.map(from_unix_seconds);
-        let when = next.map_or_else(|| "no lease ends by itself".to_owned(), |at| format!("the next is free on {}", rfc3339(at)));
+        let when = next.map_or_else(
+            || "no lease ends by itself".to_owned(),
+            |at| format!("the next is free on {}", rfc3339(at)),
+        );
         let (what, total) = match (&module.borrow, exhausted.of_borrowing) {
             (Some(borrow), true) => ("licences that may be borrowed", borrow.seats),
             _ => ("licences", module.quantity),
@@ -378,7 +397,9 @@ impl Licensing {
             .with("holders", holders.join(", "));
         if let Some(next) = next {
             let wait = next.duration_since(from_unix_seconds(now)).unwrap_or_default();
-            error = error.with("next_free", rfc3339(next)).retry_after(wait.clamp(Duration::from_secs(1), Duration::from_secs(3600)));
+            error = error
+                .with("next_free", rfc3339(next))
+                .retry_after(wait.clamp(Duration::from_secs(1), Duration::from_secs(3600)));
         }
         error
     }
@@ -413,9 +434,8 @@ fn holder(kind: Kind, wanted: &Wanted, borrowed: bool) -> Holder {
 }
 
 fn check_term(module: &Module, term: i64) -> Result<i64> {
-    let not_allowed = |message: String| {
-        Err(Error::new(Reason::BorrowingNotAllowed, message).with("module", &module.name))
-    };
+    let not_allowed =
+        |message: String| Err(Error::new(Reason::BorrowingNotAllowed, message).with("module", &module.name));
     match &module.borrow {
         None => not_allowed(format!("licences of {} cannot be borrowed: acquire one", module.name)),
         Some(borrow) if term > borrow.longest => not_allowed(format!(

@@ -141,7 +141,13 @@ impl Licensing {
     }
 
     /// Gives the seat of a lease back: durably first, then in memory. Whether there was one.
-    pub(super) async fn give_back(&self, lease: LeaseId, vendor: &str, module: &str, now: i64) -> Result<bool> {
+    pub(super) async fn give_back(
+        &self,
+        lease: LeaseId,
+        vendor: &str,
+        module: &str,
+        now: i64,
+    ) -> Result<bool> {
         for _ in 0..ATTEMPTS {
             let found = seats_of(&mut self.books(), vendor, module)?.find(lease, now);
             let Some((number, seat)) = found else { return Ok(false) };
@@ -154,7 +160,8 @@ impl Licensing {
             match left {
                 None => Ledger::free_seat(&mut batch, place, bytes),
                 Some(_) => {
-                    let record = SeatRecord { until: 0, device: String::new(), session: String::new(), ..record };
+                    let record =
+                        SeatRecord { until: 0, device: String::new(), session: String::new(), ..record };
                     Ledger::take_seat(&mut batch, place, Some(bytes), &record);
                 }
             }

@@ -61,6 +61,7 @@ pub(super) fn license(
 /// The claims of an entitlement that was verified before it was kept.
 pub(crate) fn claims_of(jws: &str) -> Result<EntitlementClaims> {
     let payload = jws.trim().split('.').nth(1).unwrap_or_default();
-    let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).map_err(|error| Error::internal("entitlement", error))?;
+    let payload =
+        BASE64_URL_SAFE_NO_PAD.decode(payload).map_err(|error| Error::internal("entitlement", error))?;
     serde_json::from_slice(&payload).map_err(|error| Error::internal("entitlement", error))
 }

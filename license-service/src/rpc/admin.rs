@@ -5,11 +5,11 @@ use std::sync::Arc;
 use licensor::admin::caller_name;
 use licensor::clock::timestamp;
 use proto::licensing::v1::{
-    AcceptClockRequest, AcceptClockResponse, ActivateEntitlementRequest, ActivateEntitlementResponse, CheckEntitlementRequest, CheckEntitlementResponse,
-    EnrollRequest, EnrollResponse, ExportRequestRequest, ExportRequestResponse, ImportAnswerRequest,
-    ImportAnswerResponse, ImportEntitlementRequest, ImportEntitlementResponse,
-    ListInstalledEntitlementsRequest, ListInstalledEntitlementsResponse, RenewCertificateRequest,
-    RenewCertificateResponse, licensing_admin_service_server::LicensingAdminService,
+    AcceptClockRequest, AcceptClockResponse, ActivateEntitlementRequest, ActivateEntitlementResponse,
+    CheckEntitlementRequest, CheckEntitlementResponse, EnrollRequest, EnrollResponse, ExportRequestRequest,
+    ExportRequestResponse, ImportAnswerRequest, ImportAnswerResponse, ImportEntitlementRequest,
+    ImportEntitlementResponse, ListInstalledEntitlementsRequest, ListInstalledEntitlementsResponse,
+    RenewCertificateRequest, RenewCertificateResponse, licensing_admin_service_server::LicensingAdminService,
 };
 use tonic::{Request, Response, Status};
 

@@ -54,7 +54,8 @@ impl LicensingService for LicensingRpc {
         request: Request<AcquireLicenseRequest>,
     ) -> Result<Response<AcquireLicenseResponse>, Status> {
         let AcquireLicenseRequest { vendor, module, subject, device, session } = request.into_inner();
-        let issued = self.licensing.acquire(Wanted { vendor, module, user: subject, device, session }).await?;
+        let issued =
+            self.licensing.acquire(Wanted { vendor, module, user: subject, device, session }).await?;
         let IssuedLicense { license, license_id, expire_time, warnings } = issued_license(issued);
         Ok(Response::new(AcquireLicenseResponse { license, license_id, expire_time, warnings }))
     }

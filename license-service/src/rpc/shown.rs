@@ -1,11 +1,11 @@
 //! What the domain knows, as messages show it.
 
 use licensor::clock::{from_unix_seconds, timestamp};
+use prost_types::{Duration, Timestamp};
 use proto::licensing::v1::{
     EntitlementChange, EntitlementPreview, InstalledEntitlement, Module, ModuleKind, SeatHolder,
     SuperfluousSeats,
 };
-use prost_types::{Duration, Timestamp};
 use verifier::entitlement::Kind;
 
 use crate::{

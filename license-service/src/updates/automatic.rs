@@ -69,7 +69,8 @@ impl Automatic {
     fn after(&self, asked_at: SystemTime) -> SystemTime {
         let regular = asked_at + self.poll_interval.mul_f64(rand::random_range(0.8..1.2));
         let entitlements = self.updates.licensing.entitlements().borrow().clone();
-        let checks = entitlements.iter().filter_map(|installed| installed.claims.entitlement.dates.next_check);
+        let checks =
+            entitlements.iter().filter_map(|installed| installed.claims.entitlement.dates.next_check);
         checks.map(from_unix_seconds).filter(|check| *check > asked_at).fold(regular, SystemTime::min)
     }
 
