@@ -8,6 +8,7 @@ pub mod audit;
 pub mod certificate;
 pub mod chain;
 pub mod entitlement;
+mod json;
 pub mod jws;
 pub mod license;
 pub mod oid;
