@@ -58,7 +58,7 @@ pub(crate) fn add(to: &mut Adder<'_>) {
     text("proof-garbage", "no proof at all", "no proof".into());
     text("proof-first-line", "another first line", plain.replace("tlog-proof@v1", "tlog-proof@v2"));
     text("proof-index-form", "the index has a nought before it", plain.replace("index 2", "index 02"));
-    text("proof-line-ends", "lines end with CR LF", plain.replace('\n', "\r\n"));
+    text("proof-line-ends", "a line ends with CR LF", plain.replace("@v1\n", "@v1\r\n"));
 
     let anchors = proof(entry(ENROLLED, &world.below.der), anchor).0;
     to.signed_by(

@@ -44,6 +44,8 @@ pub(crate) fn add(to: &mut Adder<'_>) {
     );
     let keyed = with(with(world.header(), "/kid", json!("x")), "/jku", json!("https://stranger.test/keys"));
     to.headed("valid-key-references", "valid", "kid and jku are there, and never looked at", &keyed);
+    let extended = with(world.header(), "/colour", json!({ "red": [1] }));
+    to.headed("valid-unknown-header", "valid", "a header member that nobody knows", &extended);
     let more = with(with(claims(), "/amr", json!([true, {}])), "/license/colour", json!("red"));
     to.claimed("valid-unknown-claims", "valid", "claims that nobody knows", &more);
     let less = without(without(claims(), "/license/serial_number"), "/license/features");
