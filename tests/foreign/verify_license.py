@@ -94,7 +94,6 @@ def base64url_decode(text):
 def unique(members):
     names = [name for name, _ in members]
     require(len(names) == len(set(names)), "a member stands twice")
-    require(all(value is not None for _, value in members), "null")
     return dict(members)
 
 
@@ -103,16 +102,16 @@ def integer(text):
     return int(text)
 
 
-def read_json(octets):
-    def no_null(value):
-        require(value is not None, "null")
-        for inner in value if isinstance(value, list) else value.values() if isinstance(value, dict) else []:
-            no_null(inner)
-        return value
+def without_null(value):
+    require(value is not None, "null")
+    for inner in value if isinstance(value, list) else value.values() if isinstance(value, dict) else []:
+        without_null(inner)
+    return value
 
-    return no_null(
-        json.loads(octets.decode(), object_pairs_hook=unique, parse_int=integer, parse_float=integer, parse_constant=integer)
-    )
+
+def read_json(octets):
+    hooks = {"object_pairs_hook": unique, "parse_int": integer, "parse_float": integer, "parse_constant": integer}
+    return without_null(json.loads(octets.decode(), **hooks))
 
 
 def has_shape(value, shape):
