@@ -57,6 +57,7 @@ pub(crate) fn add(to: &mut Adder<'_>) {
     let plain = good.to_text();
     text("proof-garbage", "no proof at all", "no proof".into());
     text("proof-first-line", "another first line", plain.replace("tlog-proof@v1", "tlog-proof@v2"));
+    text("proof-second-line", "a letter stands before the entry", plain.replace("\nextra ", "\nxextra "));
     text("proof-index-form", "the index has a nought before it", plain.replace("index 2", "index 02"));
     text("proof-line-ends", "a line ends with CR LF", plain.replace("@v1\n", "@v1\r\n"));
 
