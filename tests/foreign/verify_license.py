@@ -324,7 +324,7 @@ def refusal(*arguments):
 
 
 def run_vectors(file):
-    vectors = json.loads(Path(file).read_text())
+    vectors = json.loads(Path(file).read_bytes())
     anchors = {name: x509.load_der_x509_certificate(base64.b64decode(der)) for name, der in vectors["anchors"].items()}
     lists = {name: base64.b64decode(der) for name, der in vectors["revocation_lists"].items()}
     for case in vectors["cases"]:
@@ -352,7 +352,7 @@ def main():
         jws_file.read_text(), "entitlement" if options.entitlement else "license", int(time.time()), LEEWAY,
         x509.load_pem_x509_certificates(bundle.read_bytes()),
         [Path(file).read_bytes() for file in options.revocation_list],
-        Path(options.proof).read_text() if options.proof else None,
+        Path(options.proof).read_text(encoding="utf-8") if options.proof else None,
     )  # fmt: skip
     if reason is not None:
         sys.exit(f"refused: {reason}")
