@@ -1,4 +1,4 @@
-//! Verifiers in other languages, as users copy them, agree with ours on every vector.
+//! Verifiers in other languages, as users copy them, agree with ours on every vector, and take what the services make.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::{
@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use licensor_tests::{dependencies, run, tool};
+use licensor_tests::{Node, NodeOptions, Root, RootOptions, acquire, dependencies, run, tool};
 use serde_json::Value;
 
 fn here(path: &str) -> PathBuf {
@@ -20,7 +20,7 @@ fn python() -> Command {
     command
 }
 
-fn node() -> Command {
+fn node_js() -> Command {
     dependencies(&here("foreign/node/node_modules"));
     let mut command = Command::new(tool("node"));
     command.arg(here("foreign/node/verify.mjs"));
@@ -74,7 +74,7 @@ fn python_agrees() {
 
 #[test]
 fn node_agrees() {
-    agrees(node);
+    agrees(node_js);
 }
 
 #[test]
@@ -86,4 +86,45 @@ fn go_agrees() {
 #[test]
 fn java_agrees() {
     agrees(java);
+}
+
+#[test]
+fn all_take_the_licence_the_proof_and_the_revocation_list_that_the_services_make() {
+    let root = Root::started(RootOptions::default());
+    let node = Node::started(&root, "berlin-1", NodeOptions::default());
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let (serial, anchor) = (node.serial(), root.data("trust-anchor.pem"));
+    let license =
+        |name: &str| fs::write(path(name), acquire(&node).json()["license"].as_str().unwrap()).unwrap();
+    let list = |name: &str| {
+        let key_id = root.json(&["status"])["authority"]["key_id"].as_str().unwrap().to_owned();
+        let url = format!("http://127.0.0.1:{}/crl/{key_id}.crl", root.ops_port);
+        run(Command::new(tool("curl")).args(["--silent", "--fail", &url, "--output"]).arg(path(name))).ok();
+    };
+    license("license.jwt");
+    fs::write(path("proof.txt"), root.run(&["audit", "prove", &serial]).ok()).unwrap();
+    list("before.crl");
+    node.json(&["renew"]);
+    license("renewed.jwt");
+    root.run(&["certificates", "revoke", &serial]).ok();
+    list("after.crl");
+
+    let built = tempfile::tempdir().unwrap();
+    let verifiers: [&dyn Fn() -> Command; 4] = [&python, &node_js, &java, &|| go(built.path())];
+    for verifier in verifiers {
+        let verify = |license: &str, list: &str, proof: Option<&str>| {
+            let mut command = verifier();
+            command.arg("--revocation-list").arg(path(list));
+            if let Some(proof) = proof {
+                command.arg("--proof").arg(path(proof));
+            }
+            run(command.arg(path(license)).arg(&anchor))
+        };
+        verify("license.jwt", "before.crl", Some("proof.txt")).ok();
+        verify("renewed.jwt", "after.crl", None).ok();
+        verify("renewed.jwt", "after.crl", Some("proof.txt"))
+            .refused(1, &["the entry is about something else"]);
+        verify("license.jwt", "after.crl", None).refused(1, &["a certificate was revoked"]);
+    }
 }
