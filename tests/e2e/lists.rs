@@ -12,7 +12,7 @@ use std::{
 
 use licensor::error::{Error, Reason};
 use licensor_tests::{
-    Node, NodeOptions, Ran, Root, RootOptions, Service, admin, block_on, run_with_input, tool,
+    Node, NodeOptions, Ran, Root, RootOptions, Service, admin, block_on, run_with_input, tool, wait_for,
 };
 use proto::{
     certification::v1::{
@@ -96,11 +96,13 @@ impl List<'_> {
 fn every_list_comes_in_pages() {
     const ROOT: &str = "licensor.certification.v1.CertificationAdminService";
     let root = Root::started(RootOptions::default());
-    let mut modules = String::new();
+    let mut other = "owner = \"Example GmbH\"\nvendor = \"Other\"\n".to_owned();
     for name in ["zeta", "alpha", "beta", "gamma"] {
-        write!(modules, "[[licensing.modules]]\nvendor = \"Other\"\nname = \"{name}\"\n").unwrap();
+        write!(other, "[[modules]]\nname = \"{name}\"\nquantity = 1\n").unwrap();
     }
-    let node = Node::started(&root, "berlin-1", NodeOptions { tables: modules, ..NodeOptions::default() });
+    root.entitle(&other);
+    let node = Node::started(&root, "berlin-1", NodeOptions::default());
+    wait_for("both vendors", || (node.json(&["licenses", "list"]).as_array()?.len() == 5).then_some(()));
     for name in ["paris-1", "oslo-1", "rome-1"] {
         Node::new(NodeOptions::default()).enroll(&root.token(name));
     }

@@ -26,6 +26,6 @@ pub use identity::{Enrolling, Failed, Identity, connect};
 pub use load::Load;
 pub use proxy::{Answers, Proxy};
 pub use random::Random;
-pub use service::{Node, NodeOptions, Root, RootOptions, Service, free_port, wait_for};
-pub use tool::{faketime_library, tool};
+pub use service::{ENTITLEMENT, Node, NodeOptions, Root, RootOptions, Service, free_port, wait_for};
+pub use tool::{dependencies, faketime_library, tool};
 pub use watch::Watch;

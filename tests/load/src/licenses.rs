@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use anyhow::Result;
 use futures_util::future::try_join_all;
 use licensor::{clock::SharedClock, tls::client_config};
+use proto::certification::v1::PutEntitlementRequest;
 use proto::licensing::v1::{AcquireLicenseRequest, licensing_service_client::LicensingServiceClient};
 use tonic::transport::Channel;
 
@@ -20,6 +21,16 @@ const IN_FLIGHT: usize = 64;
 /// Licences in a round.
 const LICENSES: usize = 6400;
 
+/// What the owner has.
+const ENTITLEMENT: &str = r#"
+owner = "Load Test"
+vendor = "Example"
+[[modules]]
+name = "editor"
+quantity = 1000000
+features = ["export"]
+"#;
+
 /// Enrols a licensing server, and acquires licences from it on a connection each.
 pub(crate) async fn acquire_all(
     arguments: &Arguments,
@@ -31,13 +42,15 @@ pub(crate) async fn acquire_all(
     let config = directory.join("license.toml");
     let address = free_port()?;
     let text = format!(
-        "data_dir = {:?}\nlisten = \"{address}\"\nops_listen = \"{}\"\n\
-         [[licensing.modules]]\nvendor = \"Example\"\nname = \"editor\"\nfeatures = [\"export\"]\n",
+        "data_dir = {:?}\nlisten = \"{address}\"\nops_listen = \"{}\"\n",
         directory.join("node"),
         free_port()?
     );
     fs::write(&config, text)?;
-    let token = fleet::create_token(fleet::administration(root).await?, "licences").await?;
+    let mut administration = fleet::administration(root).await?;
+    let document = ENTITLEMENT.to_owned();
+    administration.put_entitlement(PutEntitlementRequest { document }).await?;
+    let token = fleet::create_token(administration, "licences").await?;
     let mut enroll = command("license-service", &config, report.pinned)?;
     enroll.args(["enroll", "--token", "-"]);
     run(enroll, &token)?;
@@ -65,6 +78,7 @@ async fn acquire(channel: Channel, number: usize) -> Result<()> {
         vendor: "Example".to_owned(),
         module: "editor".to_owned(),
         subject: format!("user-{number}"),
+        ..AcquireLicenseRequest::default()
     };
     LicensingServiceClient::new(channel).acquire_license(request).await?;
     Ok(())
