@@ -14,12 +14,14 @@ use proto::certification::v1::{
     DecommissionNodeResponse, ExportAuthorityRequestRequest, ExportAuthorityRequestResponse,
     GetAuthorityRequest, GetAuthorityResponse, GetCertificateRequest, GetCertificateResponse, GetNodeRequest,
     GetNodeResponse, GetRootStatusRequest, GetRootStatusResponse, ImportAuthorityAnswerRequest,
-    ImportAuthorityAnswerResponse, ListCertificatesRequest, ListCertificatesResponse, ListNodesRequest,
-    ListNodesResponse, ListTokensRequest, ListTokensResponse, PrepareRotationRequest,
-    PrepareRotationResponse, ProveCertificateRequest, ProveCertificateResponse, RenewAuthorityRequest,
-    RenewAuthorityResponse, RetireAuthorityRequest, RetireAuthorityResponse, RevokeCertificateRequest,
-    RevokeCertificateResponse, RevokeTokenRequest, RevokeTokenResponse, SetUpstreamRequest,
-    SetUpstreamResponse, SignRequestRequest, SignRequestResponse, VerifyAuditRequest, VerifyAuditResponse,
+    ImportAuthorityAnswerResponse, ListCertificatesRequest, ListCertificatesResponse,
+    ListEntitlementsRequest, ListEntitlementsResponse, ListNodesRequest, ListNodesResponse,
+    ListTokensRequest, ListTokensResponse, PrepareRotationRequest, PrepareRotationResponse,
+    ProveCertificateRequest, ProveCertificateResponse, PutEntitlementRequest, PutEntitlementResponse,
+    RenewAuthorityRequest, RenewAuthorityResponse, RetireAuthorityRequest, RetireAuthorityResponse,
+    RevokeCertificateRequest, RevokeCertificateResponse, RevokeTokenRequest, RevokeTokenResponse,
+    SetUpstreamRequest, SetUpstreamResponse, ShowEntitlementRequest, ShowEntitlementResponse,
+    SignRequestRequest, SignRequestResponse, VerifyAuditRequest, VerifyAuditResponse,
     certification_admin_service_server::CertificationAdminService,
 };
 use tokio::sync::mpsc;
@@ -30,8 +32,9 @@ use zeroize::Zeroizing;
 use super::{carried, shown};
 use crate::{
     audit::{Audit, Finding, Progress},
-    authority::{Authority, TokenOrder},
+    authority::{Authority, Put, TokenOrder},
     backup,
+    entitlement::Stated,
     ledger::{Ledger, UpstreamKind},
     upstream::Upstream,
 };
@@ -348,6 +351,46 @@ impl CertificationAdminService for AdminRpc {
             let _ = sender.send(last.map_err(Status::from)).await;
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn put_entitlement(
+        &self,
+        request: Request<PutEntitlementRequest>,
+    ) -> Result<Response<PutEntitlementResponse>, Status> {
+        let by = caller_name(request.extensions());
+        let document = request.into_inner().document;
+        let stated = self.noted("PutEntitlement", "", &by, Stated::read(&document)).await?;
+        let about = shown::entitlement_name(&stated.owner, &stated.entitlement.vendor);
+        let put = self.authority.put_entitlement(&stated, &document, &by).await;
+        let Put { record, jws, document, unchanged } = self.noted("PutEntitlement", &about, &by, put).await?;
+        let answer = PutEntitlementResponse {
+            entitlement: Some(shown::entitlement(record, jws, document)),
+            unchanged,
+        };
+        if unchanged {
+            return self.read("PutEntitlement", &about, &by, Ok(answer)).await;
+        }
+        Ok(Response::new(answer))
+    }
+
+    async fn list_entitlements(
+        &self,
+        request: Request<ListEntitlementsRequest>,
+    ) -> Result<Response<ListEntitlementsResponse>, Status> {
+        let by = caller_name(request.extensions());
+        let request = request.into_inner();
+        let listed = self.entitlements(&request).await;
+        self.read("ListEntitlements", &request.owner, &by, listed).await
+    }
+
+    async fn show_entitlement(
+        &self,
+        request: Request<ShowEntitlementRequest>,
+    ) -> Result<Response<ShowEntitlementResponse>, Status> {
+        let by = caller_name(request.extensions());
+        let ShowEntitlementRequest { owner, vendor } = request.into_inner();
+        let found = self.entitlement(&owner, &vendor).await;
+        self.read("ShowEntitlement", &shown::entitlement_name(&owner, &vendor), &by, found).await
     }
 
     async fn get_root_status(
