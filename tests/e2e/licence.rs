@@ -19,8 +19,12 @@ use verifier::oid::LICENSOR_PURPOSE;
 
 fn acquire(root: &Root, node: &Node) -> String {
     let line = Line::open(node, &root.data("trust-anchor.pem"));
-    let request =
-        AcquireLicenseRequest { vendor: "Example".into(), module: "crm".into(), subject: "anna".into(), ..Default::default() };
+    let request = AcquireLicenseRequest {
+        vendor: "Example".into(),
+        module: "crm".into(),
+        subject: "anna".into(),
+        ..Default::default()
+    };
     block_on(LicensingServiceClient::new(line.channel).acquire_license(request)).unwrap().into_inner().license
 }
 

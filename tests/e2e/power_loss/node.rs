@@ -26,8 +26,12 @@ fn acquire_until_dark(address: &str, anchor: &[u8]) -> Vec<String> {
         let tls = client_config(&[anchor.to_vec()], None, SystemClock::shared()).unwrap();
         let Ok(channel) = connect(address, tls).await else { return };
         let mut client = LicensingServiceClient::new(channel);
-        let request =
-            AcquireLicenseRequest { vendor: "Example".into(), module: "crm".into(), subject: "alice".into(), ..Default::default() };
+        let request = AcquireLicenseRequest {
+            vendor: "Example".into(),
+            module: "crm".into(),
+            subject: "alice".into(),
+            ..Default::default()
+        };
         while let Ok(answer) = client.acquire_license(request.clone()).await {
             handed_out.push(answer.into_inner().license_id);
         }
