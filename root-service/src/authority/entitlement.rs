@@ -13,7 +13,7 @@ use verifier::{EntitlementClaims, certificate::hex, entitlement::ENTITLEMENT_TYP
 
 use super::{ATTEMPTS, Authority, Caller, Generation};
 use crate::{
-    entitlement::Stated,
+    entitlement::{LAST_VERSION, Stated},
     ledger::{EntitlementRecord, Signed, Versioned},
 };
 
@@ -154,12 +154,12 @@ fn next_version(stated: &Stated, former: Option<&Versioned<EntitlementRecord>>) 
         return Ok(stated.version.unwrap_or(1));
     };
     let version = stated.version.unwrap_or(former.saturating_add(1));
-    if version > former {
+    if version > former && version <= LAST_VERSION {
         return Ok(version);
     }
     let (owner, vendor) = (&stated.owner, &stated.entitlement.vendor);
     let message = format!(
-        "the document states version {version}, and version {former} of the entitlement of {owner} for {vendor} is there already: state a higher one, or none"
+        "version {former} of the entitlement of {owner} for {vendor} is there already, and {version} cannot follow: state a higher version, or none"
     );
     Err(Error::new(Reason::EntitlementOutdated, message).with("version", former.to_string()))
 }

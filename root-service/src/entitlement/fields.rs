@@ -10,7 +10,7 @@ use serde::{
 };
 
 /// Largest number that every reader of JSON takes as it is (RFC 8259 §6).
-pub(super) const LARGEST: u64 = (1 << 53) - 1;
+pub(crate) const LARGEST: u64 = (1 << 53) - 1;
 
 macro_rules! fields {
     ($($name:ident($value:ty) = $rule:expr;)*) => {$(

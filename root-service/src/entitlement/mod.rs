@@ -3,11 +3,14 @@
 mod document;
 mod fields;
 mod place;
+#[cfg(test)]
+mod tests;
 
 use licensor::error::{Error, Reason, Result};
 use verifier::Entitlement;
 
 use document::Document;
+pub(crate) use fields::LARGEST as LAST_VERSION;
 use place::{Form, Path};
 
 /// Octets of a document at most.
