@@ -24,7 +24,8 @@ fn crm(node: &Node) -> Value {
 
 /// The newest entitlement as a file in the folder of `node`.
 fn carried(root: &Root, node: &Node) -> String {
-    let jws = root.run(&["entitlement", "show", "--owner", "Example GmbH", "--vendor", "Example", "--jws"]).ok();
+    let jws =
+        root.run(&["entitlement", "show", "--owner", "Example GmbH", "--vendor", "Example", "--jws"]).ok();
     let file = node.folder().join("example.entitlement");
     fs::write(&file, jws).unwrap();
     file.to_str().unwrap().to_owned()
@@ -41,7 +42,8 @@ fn what_a_newer_version_changes_is_shown_and_comes_into_force_when_it_is_told_to
 
     root.entitle(&seats(1200));
     let preview = &node.json(&["entitlement", "check"])[0];
-    let changes: Vec<_> = preview["changes"].as_array().unwrap().iter().map(|change| &change["what"]).collect();
+    let changes: Vec<_> =
+        preview["changes"].as_array().unwrap().iter().map(|change| &change["what"]).collect();
     assert_eq!(changes, ["modules.crm.quantity", "version"]);
     assert_eq!(crm(&node)["total"], 1000, "nothing is in force yet");
     let table = node.run(&["entitlement", "check"]).ok();
@@ -70,7 +72,8 @@ fn a_newer_version_comes_into_force_by_itself_at_a_renewal_unless_seats_are_in_i
     });
     assert_eq!((&blocked["severity"], &blocked["status"]), (&json!("warning"), &json!("active")));
     assert_eq!((&crm(&node)["total"], &crm(&node)["in_use"]), (&json!(3), &json!(3)));
-    node.run(&["entitlement", "activate"]).refused(1, &["SEATS_IN_USE", "3 of crm", "alice", "--remove-superfluous"]);
+    node.run(&["entitlement", "activate"])
+        .refused(1, &["SEATS_IN_USE", "3 of crm", "alice", "--remove-superfluous"]);
     let preview = &node.json(&["entitlement", "check"])[0]["superfluous"][0];
     assert_eq!((&preview["in_use"], &preview["total"]), (&json!(3), &json!(1)));
     let activated = node.json(&["entitlement", "activate", "--remove-superfluous"]);
@@ -95,7 +98,8 @@ fn what_is_carried_is_checked_before_anything_is_kept() {
     // Edited, cut, another form, nothing at all.
     let (signed, signature) = newest.trim().rsplit_once('.').unwrap();
     let (_, other_signature) = old.trim().rsplit_once('.').unwrap();
-    for wrong in [&format!("{signed}.{other_signature}"), signed, "", "{}", &format!("{signed}.{signature}x")] {
+    for wrong in [&format!("{signed}.{other_signature}"), signed, "", "{}", &format!("{signed}.{signature}x")]
+    {
         fs::write(&file, wrong).unwrap();
         node.run(&["entitlement", "import", &file]).refused(1, &["ENTITLEMENT_INVALID"]);
     }
@@ -109,7 +113,8 @@ fn what_is_carried_is_checked_before_anything_is_kept() {
     root.entitle(&ENTITLEMENT.replace("Example GmbH", "Somebody Else"));
     let jws = root.run(&["entitlement", "show", "--owner", "Somebody Else", "--jws"]).ok();
     fs::write(&file, jws).unwrap();
-    node.run(&["entitlement", "import", &file]).refused(1, &["ENTITLEMENT_OF_ANOTHER_OWNER", "Somebody Else"]);
+    node.run(&["entitlement", "import", &file])
+        .refused(1, &["ENTITLEMENT_OF_ANOTHER_OWNER", "Somebody Else"]);
     assert_eq!(crm(&node)["total"], 1000);
 
     // The right one; then the older one is refused, also after a restart.
@@ -141,11 +146,13 @@ fn other_vendors_stand_beside_the_first_and_none_takes_the_name_of_another() {
     node.json(&["entitlement", "import", file]);
     node.json(&["entitlement", "activate", "--vendor", "Partner"]);
     let listed = node.json(&["licenses", "list"]);
-    let listed: Vec<_> = listed.as_array().unwrap().iter().map(|row| (&row["vendor"], &row["total"])).collect();
+    let listed: Vec<_> =
+        listed.as_array().unwrap().iter().map(|row| (&row["vendor"], &row["total"])).collect();
     assert_eq!(listed, [(&json!("Example"), &json!(1000)), (&json!("Partner"), &json!(5))]);
 
     partner.entitle(&seats(9999));
-    let jws = partner.run(&["entitlement", "show", "--owner", "Example GmbH", "--vendor", "Example", "--jws"]).ok();
+    let jws =
+        partner.run(&["entitlement", "show", "--owner", "Example GmbH", "--vendor", "Example", "--jws"]).ok();
     fs::write(file, jws).unwrap();
     node.run(&["entitlement", "import", file]).refused(1, &["VENDOR_TAKEN", "two vendors"]);
 }
@@ -155,10 +162,14 @@ fn dates_of_an_entitlement_are_kept_and_told() {
     let mut clock = FakeClock::new();
     let environment = clock.environment();
     let tables = "[expiry]\ncheck_interval = \"1s\"\n".to_owned();
-    let root =
-        Root::started(RootOptions { environment: environment.clone(), tables: tables.clone(), ..RootOptions::default() });
+    let root = Root::started(RootOptions {
+        environment: environment.clone(),
+        tables: tables.clone(),
+        ..RootOptions::default()
+    });
     let date = |days: i64| {
-        let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs((clock.now() + days * DAY).unsigned_abs());
+        let at =
+            std::time::UNIX_EPOCH + std::time::Duration::from_secs((clock.now() + days * DAY).unsigned_abs());
         humantime::format_rfc3339_seconds(at).to_string()
     };
     let dates = format!(
@@ -201,7 +212,17 @@ fn dates_of_an_entitlement_are_kept_and_told() {
 
 /// A token of a root whose entitlement a test has put itself.
 fn token_without_entitlement(root: &Root) -> String {
-    let order =
-        ["token", "create", "--node", "berlin-1", "--owner", "Example GmbH", "--dns", "localhost", "--ip", "127.0.0.1"];
+    let order = [
+        "token",
+        "create",
+        "--node",
+        "berlin-1",
+        "--owner",
+        "Example GmbH",
+        "--dns",
+        "localhost",
+        "--ip",
+        "127.0.0.1",
+    ];
     root.json(&order)["token"].as_str().unwrap().to_owned()
 }

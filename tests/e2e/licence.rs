@@ -80,7 +80,7 @@ fn a_stranger_verifies_a_licence_with_a_stock_library_and_the_trust_anchor() {
         assert_eq!(ours["iss"], "spiffe://licensor.local/licensing-server/berlin-1");
         assert_eq!(ours["sub"], "anna");
         let license = json!({
-            "vendor": "Example", "module": "crm", "owner": "Example GmbH", "lease": 3600, "seats": 1, "features": ["mail"],
+            "vendor": "Example", "module": "crm", "owner": "Example GmbH", "serial_number": "EX-1", "lease": 3600, "seats": 1, "features": ["mail"],
         });
         assert_eq!(ours["license"], license);
         assert_eq!(ours["exp"].as_i64().unwrap() - ours["iat"].as_i64().unwrap(), 3600);

@@ -96,7 +96,7 @@ impl List<'_> {
 fn every_list_comes_in_pages() {
     const ROOT: &str = "licensor.certification.v1.CertificationAdminService";
     let root = Root::started(RootOptions::default());
-    let mut other = "owner = \"Example GmbH\"\nvendor = \"Other\"\n".to_owned();
+    let mut other = "owner = \"Example GmbH\"\nvendor = \"Other\"\nserial_number = \"1\"\n".to_owned();
     for name in ["zeta", "alpha", "beta", "gamma"] {
         write!(other, "[[modules]]\nname = \"{name}\"\nquantity = 1\n").unwrap();
     }

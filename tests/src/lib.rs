@@ -16,7 +16,7 @@ mod service;
 mod tool;
 mod watch;
 
-pub use calls::{acquire, call, health};
+pub use calls::{Caller, acquire, call, health};
 pub use certificate::Shown;
 pub use client::{Line, Pending, admin, block_on, certificate_request, certificates, spawn};
 pub use command::{Ran, run, run_with_input};

@@ -73,12 +73,13 @@ const OF_ENTITLEMENTS: [u64; 2] = [126, 127];
 pub const ENTITLEMENT: &str = r#"
 owner = "Example GmbH"
 vendor = "Example"
+serial_number = "EX-1"
 time_zone = "Europe/Berlin"
 [[modules]]
 name = "crm"
 quantity = 1000
 features = ["mail"]
-borrow = { longest = "30d", seats = 2 }
+borrow = { longest = "30d", seats = 1 }
 "#;
 
 /// A service: its folder, and its process while it runs.

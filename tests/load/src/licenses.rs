@@ -23,8 +23,9 @@ const LICENSES: usize = 6400;
 
 /// What the owner has.
 const ENTITLEMENT: &str = r#"
-owner = "Load Test"
+owner = "Example GmbH"
 vendor = "Example"
+serial_number = "EX-1"
 [[modules]]
 name = "editor"
 quantity = 1000000

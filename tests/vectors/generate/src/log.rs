@@ -64,7 +64,12 @@ pub(crate) fn note(checkpoint: &Checkpoint, by: &Holder) -> String {
 pub(crate) fn proof(entry: Vec<u8>, by: &Holder) -> (InclusionProof, Checkpoint) {
     let mut leaves: Vec<_> = (0..5_u8).map(|number| leaf(&[number])).collect();
     leaves[INDEX] = leaf(&entry);
-    let checkpoint = Checkpoint { origin: "licensor.test/audit".into(), size: 5, root: root(&leaves), extensions: Vec::new() };
+    let checkpoint = Checkpoint {
+        origin: "licensor.test/audit".into(),
+        size: 5,
+        root: root(&leaves),
+        extensions: Vec::new(),
+    };
     let index = u64::try_from(INDEX).unwrap();
     let hashes = way(&leaves, INDEX);
     (InclusionProof { index, entry, hashes, checkpoint: note(&checkpoint, by) }, checkpoint)
