@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod certificate;
 pub mod chain;
+pub mod client;
 pub mod entitlement;
 pub mod jws;
 pub mod license;
@@ -16,6 +17,7 @@ pub mod revocation;
 pub use audit::{AuditError, Checkpoint, InclusionProof};
 pub use certificate::Certificate;
 pub use chain::{ChainError, verify_licensor_chain, verify_server_chain};
+pub use client::{ClientCertificateError, ClientIdentity, verify_client_chain};
 pub use entitlement::{Entitlement, EntitlementClaims, verify_entitlement};
 pub use jws::{JwsError, Trust};
 pub use license::{License, LicenseClaims, verify_license};
