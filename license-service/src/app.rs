@@ -28,17 +28,19 @@ use tokio::sync::watch;
 use tonic_health::pb::health_server::HealthServer;
 
 use crate::{
+    access::{Access, AccessParts},
     config::Config,
     credential::Credential,
     expiry_watch::ExpiryWatch,
     ledger::Ledger,
     licensing::Licensing,
     renewal::{Automatic, KeyStore, Parts, Renewal, RevocationWatch, SeenCheckpoint, Upkeep},
-    rpc::{AdminRpc, LicensingRpc, StatusRpc},
+    rpc::{AdminRpc, Gate, LicensingRpc, StatusRpc},
 };
 
 /// Everything below the ports.
 struct Core {
+    access: Arc<Access>,
     renewal: Arc<Renewal>,
     licensing: Arc<Licensing>,
     ledger: Arc<Ledger>,
@@ -75,7 +77,14 @@ impl Core {
             ledger.clone(),
             renewal.subscribe(),
         ));
-        Ok(Self { renewal, licensing, ledger, events, metrics, store })
+        let parts = AccessParts {
+            config: config.access.clone(),
+            clock: clock.clone(),
+            ledger: ledger.clone(),
+            metrics: metrics.clone(),
+        };
+        let access = Arc::new(Access::open(parts).await?);
+        Ok(Self { access, renewal, licensing, ledger, events, metrics, store })
     }
 }
 
@@ -119,10 +128,11 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         event_service_server::SERVICE_NAME,
     ])?;
     let largest = config.limits.message_bytes;
+    let gate = Gate::Network(core.access.clone());
     let licensing = LicensingServiceServer::new(LicensingRpc { licensing: core.licensing.clone() })
         .max_decoding_message_size(largest);
     let public = grpc_server(&config.limits, &core.metrics, &clock)
-        .add_service(licensing)
+        .add_service(gate.before(licensing))
         .add_service(
             StatusServiceServer::new(status(&config, &core, &clock)).max_decoding_message_size(largest),
         )
@@ -171,6 +181,7 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         poll_interval: config.revocation.poll_interval.0,
         check_interval: config.expiry.check_interval.0,
     };
+    parts.start("the uses of access tokens", core.access.tokens().clone().keep_uses(shutdown.clone()));
     parts.start("the upkeep", upkeep.run(shutdown));
     tracing::info!(listen = %config.listen, ops = %config.ops_listen, admin = %admin_path.display(), "serving");
     let outcome = parts.run(stop, core.store.failure(), config.limits.drain.0).await;
@@ -198,12 +209,20 @@ fn serve_admin(
     let administrators = Administrators::new(&config.admin.uids);
     let server = tonic::transport::Server::builder()
         .layer(tonic::service::InterceptorLayer::new(move |request| administrators.check(request)))
-        .add_service(LicensingAdminServiceServer::new(AdminRpc { renewal: core.renewal.clone() }))
+        .add_service(LicensingAdminServiceServer::new(AdminRpc {
+            renewal: core.renewal.clone(),
+            access: core.access.clone(),
+        }))
+        .add_service(
+            Gate::Local
+                .before(LicensingServiceServer::new(LicensingRpc { licensing: core.licensing.clone() })),
+        )
         .add_service(StatusServiceServer::new(status(config, core, clock)))
         .add_service(EventServiceServer::new(events(config, core, &shutdown)))
         .add_service(HealthServer::new(health(core, ticks, shutdown.clone())));
     let (reflection_v1, reflection_v1alpha) = reflection(&[
         licensing_admin_service_server::SERVICE_NAME,
+        licensing_service_server::SERVICE_NAME,
         status_service_server::SERVICE_NAME,
         event_service_server::SERVICE_NAME,
     ])?;

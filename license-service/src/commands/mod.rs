@@ -1,5 +1,6 @@
 //! The command line. All but `enroll`, `serve` and `verify` talk to the running service over its admin socket.
 
+mod access;
 mod carried;
 mod verify;
 
@@ -100,6 +101,9 @@ enum Command {
     /// Sum up this server: its certificate, and whether it issues licences
     #[command(after_help = "Example:\n  license-service status --output json")]
     Status,
+    /// Access tokens, with which applications call this server
+    #[command(subcommand, after_help = "Example:\n  license-service access create --name billing --ttl 90d")]
+    Access(access::AccessCommand),
     /// What happened
     #[command(subcommand, after_help = "Example:\n  license-service events list --id 18")]
     Events(EventsCommand),
@@ -240,6 +244,7 @@ async fn administer(command: Command, channel: Channel, output: Output) -> Resul
         }
         Command::Import { file } => carried::import(channel, &file, output).await,
         Command::Status => status(channel, output).await,
+        Command::Access(command) => access::run(command, channel, output).await,
         Command::Events(command) => events_cli::run(command, channel, output).await,
         // Done before anyone connects.
         Command::Enroll { .. } | Command::Serve | Command::Verify { .. } | Command::Completions { .. } => {

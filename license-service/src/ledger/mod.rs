@@ -1,5 +1,6 @@
 //! The ledger of a licensing server: its credential, what it raised, what it issued. The only user of the store.
 
+mod access;
 mod records;
 mod users;
 
@@ -21,6 +22,7 @@ use verifier::{Revoked, certificate::octets, revocation::reason_name};
 
 use records::{EnabledRecord, RaisedRecord};
 
+pub(crate) use access::AccessTokenRecord;
 pub(crate) use records::{
     CredentialRecord, Exported, ExportedEnrollment, ExportedRecord, Holder, KeyNames, LicenseRecord,
     RenewalRecord,

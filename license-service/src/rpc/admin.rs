@@ -3,18 +3,21 @@
 use std::sync::Arc;
 
 use proto::licensing::v1::{
-    EnrollRequest, EnrollResponse, ExportRequestRequest, ExportRequestResponse, ImportAnswerRequest,
-    ImportAnswerResponse, RenewCertificateRequest, RenewCertificateResponse,
-    licensing_admin_service_server::LicensingAdminService,
+    CreateAccessTokenRequest, CreateAccessTokenResponse, EnrollRequest, EnrollResponse, ExportRequestRequest,
+    ExportRequestResponse, ImportAnswerRequest, ImportAnswerResponse, ListAccessTokensRequest,
+    ListAccessTokensResponse, RenewCertificateRequest, RenewCertificateResponse, RevokeAccessTokenRequest,
+    RevokeAccessTokenResponse, licensing_admin_service_server::LicensingAdminService,
 };
 use tonic::{Request, Response, Status};
 
-use crate::renewal::Renewal;
+use super::access;
+use crate::{access::Access, renewal::Renewal};
 
-/// Serves enrolment and renewal by hand, and by files that are carried.
+/// Serves enrolment and renewal by hand, and by files that are carried; and access tokens.
 #[derive(Debug, Clone)]
 pub(crate) struct AdminRpc {
     pub(crate) renewal: Arc<Renewal>,
+    pub(crate) access: Arc<Access>,
 }
 
 #[tonic::async_trait]
@@ -47,5 +50,26 @@ impl LicensingAdminService for AdminRpc {
     ) -> Result<Response<ImportAnswerResponse>, Status> {
         let credential = self.renewal.import(&request.into_inner().answer).await?;
         Ok(Response::new(ImportAnswerResponse { certificate: credential.issuance.licensor.clone() }))
+    }
+
+    async fn create_access_token(
+        &self,
+        request: Request<CreateAccessTokenRequest>,
+    ) -> Result<Response<CreateAccessTokenResponse>, Status> {
+        access::create(self.access.tokens(), request).await
+    }
+
+    async fn list_access_tokens(
+        &self,
+        request: Request<ListAccessTokensRequest>,
+    ) -> Result<Response<ListAccessTokensResponse>, Status> {
+        access::list(self.access.tokens(), &request.into_inner())
+    }
+
+    async fn revoke_access_token(
+        &self,
+        request: Request<RevokeAccessTokenRequest>,
+    ) -> Result<Response<RevokeAccessTokenResponse>, Status> {
+        access::revoke(self.access.tokens(), request).await
     }
 }

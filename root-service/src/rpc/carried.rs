@@ -48,10 +48,9 @@ pub(super) async fn answer(authority: &Authority, audit: &Audit, text: &str) -> 
             (authority.enroll(&request.token, enrollment_requests(&request)).await?, true)
         }
         Some(Call::Renew(request)) => {
-            let der = call.client_certificate;
-            let facts = Certificate::parse(&der).map_err(|_| malformed())?;
             // The request is signed with the key of this certificate.
-            let caller = authority.identify(Some(&PeerCertificate { der, facts })).await?;
+            let peer = PeerCertificate::read(&[call.client_certificate]).ok_or_else(malformed)?;
+            let caller = authority.identify(Some(&peer)).await?;
             (authority.renew(caller, renewal_requests(&request)).await?, false)
         }
         None => return Err(malformed()),
