@@ -4,9 +4,21 @@ use std::process::Command;
 
 use crate::{Ran, Service, run, tool};
 
-/// Calls a method with grpcurl. Nothing of the server's certificate is checked: grpcurl knows only the machine's time.
+/// Calls a method with grpcurl, with the bench's access token if the method needs one. Nothing of the server's certificate is
+/// checked: grpcurl knows only the machine's time.
 pub fn call(service: &Service, method: &str, data: &str) -> Ran {
-    run(Command::new(tool("grpcurl")).args(["-insecure", "-d", data, &service.address(), method]))
+    let needed = ["LicensingService/", "MeteringService/"].iter().any(|name| method.contains(name));
+    let token = if needed { service.access_token() } else { None };
+    call_with(service, token, method, data)
+}
+
+/// Calls a method with grpcurl, with this access token.
+pub fn call_with(service: &Service, token: Option<&str>, method: &str, data: &str) -> Ran {
+    let mut grpcurl = Command::new(tool("grpcurl"));
+    if let Some(token) = token {
+        grpcurl.args(["-H", &format!("authorization: Bearer {token}")]);
+    }
+    run(grpcurl.args(["-insecure", "-d", data, &service.address(), method]))
 }
 
 /// Asks for a licence for the module that every node of the bench has.
