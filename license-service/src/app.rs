@@ -29,18 +29,20 @@ use tokio::sync::watch;
 use tonic_health::pb::health_server::HealthServer;
 
 use crate::{
+    access::{Access, AccessParts},
     config::Config,
     credential::Credential,
     expiry_watch::ExpiryWatch,
     ledger::Ledger,
     licensing::Licensing,
     renewal::{Automatic, KeyStore, Parts, Renewal, RevocationWatch, SeenCheckpoint, Upkeep},
-    rpc::{AdminRpc, LicensingRpc, StatusRpc},
+    rpc::{AdminRpc, Gate, LicensingRpc, StatusRpc},
     updates::{self, TimeWatch, Updates},
 };
 
 /// Everything below the ports.
 struct Core {
+    access: Arc<Access>,
     renewal: Arc<Renewal>,
     licensing: Arc<Licensing>,
     updates: Arc<Updates>,
@@ -82,7 +84,14 @@ impl Core {
             credential: renewal.subscribe(),
             anchors: trust_anchors(config)?,
         });
-        Ok(Self { renewal, licensing, updates, ledger, events, metrics, store })
+        let parts = AccessParts {
+            config: config.access.clone(),
+            clock: clock.clone(),
+            ledger: ledger.clone(),
+            metrics: metrics.clone(),
+        };
+        let access = Arc::new(Access::open(parts).await?);
+        Ok(Self { access, renewal, licensing, updates, ledger, events, metrics, store })
     }
 }
 
@@ -126,10 +135,11 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         event_service_server::SERVICE_NAME,
     ])?;
     let largest = config.limits.message_bytes;
+    let gate = Gate::Network(core.access.clone());
     let licensing = LicensingServiceServer::new(LicensingRpc { licensing: core.licensing.clone() })
         .max_decoding_message_size(largest);
     let public = grpc_server(&config.limits, &core.metrics, &clock)
-        .add_service(licensing)
+        .add_service(gate.before(licensing))
         .add_service(
             StatusServiceServer::new(status(&config, &core, &clock)).max_decoding_message_size(largest),
         )
@@ -178,6 +188,7 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         poll_interval: config.revocation.poll_interval.0,
         check_interval: config.expiry.check_interval.0,
     };
+    parts.start("the uses of access tokens", core.access.tokens().clone().keep_uses(shutdown.clone()));
     parts.start("the upkeep", upkeep.run(shutdown.clone()));
     let entitlements = updates::Automatic {
         updates: core.updates.clone(),
@@ -223,8 +234,12 @@ fn serve_admin(
         .add_service(LicensingAdminServiceServer::new(AdminRpc {
             renewal: core.renewal.clone(),
             updates: core.updates.clone(),
+            access: core.access.clone(),
         }))
-        .add_service(LicensingServiceServer::new(LicensingRpc { licensing: core.licensing.clone() }))
+        .add_service(
+            Gate::Local
+                .before(LicensingServiceServer::new(LicensingRpc { licensing: core.licensing.clone() })),
+        )
         .add_service(StatusServiceServer::new(status(config, core, clock)))
         .add_service(EventServiceServer::new(events(config, core, &shutdown)))
         .add_service(HealthServer::new(health(core, ticks, shutdown.clone())));

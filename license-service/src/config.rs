@@ -1,5 +1,7 @@
 //! The licensing server's configuration.
 
+mod access;
+
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -8,6 +10,8 @@ use std::{
 
 use licensor::config::{self, Admin, ConfigError, Expiry, Limits, Log, Span, StoreConfig, host_and_port};
 use serde::{Deserialize, Serialize};
+
+pub(crate) use access::{AccessConfig, Permission};
 
 /// Where the file is unless `--config` says otherwise.
 pub(crate) const DEFAULT_PATH: &str = "/etc/licensor/license.toml";
@@ -25,6 +29,8 @@ pub(crate) struct Config {
     /// Plain HTTP port for operations.
     #[serde(default = "default_ops_listen")]
     pub(crate) ops_listen: SocketAddr,
+    #[serde(default)]
+    pub(crate) access: AccessConfig,
     #[serde(default)]
     pub(crate) admin: Admin,
     #[serde(default)]
@@ -123,6 +129,7 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         self.expiry.check()?;
         self.limits.check()?;
+        self.access.check()?;
         if self.renewal.at.is_some_and(|at| !(0.1..=0.95).contains(&at)) {
             return Err(ConfigError::unusable(
                 "renewal.at",

@@ -1,5 +1,6 @@
 //! Licensing server: issues licences under a licensor certificate that it renews by itself.
 
+mod access;
 mod app;
 mod commands;
 mod config;

@@ -76,7 +76,9 @@ fn not_administrator(uid: Option<u32>) -> Error {
     )
 }
 
-fn caller(extensions: &Extensions) -> Option<u32> {
+/// The uid of the caller on the socket; `None` if the system does not tell, or on another port.
+#[must_use]
+pub fn caller(extensions: &Extensions) -> Option<u32> {
     extensions.get::<UdsConnectInfo>()?.peer_cred.map(|credentials| credentials.uid())
 }
 

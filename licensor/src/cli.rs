@@ -197,6 +197,16 @@ fn cell(value: &Value) -> String {
     }
 }
 
+/// Reads an instant as RFC 3339 writes it, in UTC.
+///
+/// # Errors
+/// A sentence that shows the form.
+pub fn parse_instant(text: &str) -> Result<SystemTime, String> {
+    humantime::parse_rfc3339(text).map_err(|error| {
+        format!("`{text}` is no time ({error}): write it in UTC, for example 2027-03-31T22:00:00Z")
+    })
+}
+
 /// An instant as JSON shows it; null if absent.
 #[must_use]
 pub fn instant(time: Option<prost_types::Timestamp>) -> Value {

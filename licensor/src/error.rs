@@ -138,6 +138,22 @@ reasons! {
     ClockRolledBack = "CLOCK_ROLLED_BACK", FailedPrecondition;
     /// The caller is not a local administrator.
     NotLocalAdministrator = "NOT_LOCAL_ADMINISTRATOR", PermissionDenied;
+    /// Nobody calls: neither an access token nor a client certificate.
+    AccessTokenRequired = "ACCESS_TOKEN_REQUIRED", Unauthenticated;
+    /// The access token is none, or not of this server.
+    AccessTokenUnknown = "ACCESS_TOKEN_UNKNOWN", Unauthenticated;
+    /// The access token's time has passed.
+    AccessTokenExpired = "ACCESS_TOKEN_EXPIRED", Unauthenticated;
+    /// An administrator revoked the access token.
+    AccessTokenRevoked = "ACCESS_TOKEN_REVOKED", Unauthenticated;
+    /// The client certificate is of no authority that is configured, or not fit for a client now.
+    AccessCertificateNotAccepted = "ACCESS_CERTIFICATE_NOT_ACCEPTED", Unauthenticated;
+    /// The caller may not call this.
+    AccessNotAllowed = "ACCESS_NOT_ALLOWED", PermissionDenied;
+    /// No access token has this id.
+    AccessTokenIdUnknown = "ACCESS_TOKEN_ID_UNKNOWN", NotFound;
+    /// There are as many access tokens as there may be.
+    TooManyAccessTokens = "TOO_MANY_ACCESS_TOKENS", FailedPrecondition;
     /// Too many calls at once.
     Overloaded = "OVERLOADED", ResourceExhausted;
     /// Too little space is left on the disk.

@@ -27,6 +27,7 @@ use crate::{
     clock::SharedClock,
     config::Limits,
     error::{Error, Reason},
+    key::sha256,
     process,
     telemetry::Metrics,
 };
@@ -63,8 +64,25 @@ impl Shutdown {
 pub struct PeerCertificate {
     /// The certificate (DER).
     pub der: Vec<u8>,
+    /// What the client showed beside it (DER): issuers, as it says.
+    pub issuers: Vec<Vec<u8>>,
+    /// SHA-256 of all that the client showed.
+    pub digest: [u8; 32],
     /// What it says.
     pub facts: Certificate,
+}
+
+impl PeerCertificate {
+    /// Reads what a client showed (DER), its own certificate first; `None` if that is none that can be read.
+    #[must_use]
+    pub fn read<D: AsRef<[u8]>>(shown: &[D]) -> Option<Self> {
+        let (der, issuers) = shown.split_first()?;
+        let facts = Certificate::parse(der.as_ref()).ok()?;
+        // Each certificate has its length in itself: no two lists of them are the same octets.
+        let digest = sha256(&shown.iter().flat_map(AsRef::as_ref).copied().collect::<Vec<u8>>());
+        let issuers = issuers.iter().map(|der| der.as_ref().to_vec()).collect();
+        Some(Self { der: der.as_ref().to_vec(), issuers, digest, facts })
+    }
 }
 
 /// Who is at the other end: found in the extensions of a request.
@@ -255,11 +273,8 @@ impl Acceptor {
         if begun != HTTP2_PREFACE {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| {
-            let der = chain.first()?.to_vec();
-            let facts = Certificate::parse(&der).ok()?;
-            Some(Arc::new(PeerCertificate { der, facts }))
-        });
+        let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let certificate = PeerCertificate::read(shown).map(Arc::new);
         Ok(Connection { stream, begun, peer: Peer { address, certificate }, _open: open })
     }
 }

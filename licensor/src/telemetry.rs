@@ -9,7 +9,7 @@ use std::{
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
-    registry::Registry,
+    registry::{Metric, Registry},
 };
 
 use crate::{clock::unix_seconds, event::EventKind};
@@ -145,6 +145,12 @@ impl Metrics {
         }
         *metrics.registry.lock().unwrap_or_else(PoisonError::into_inner) = registry;
         Arc::new(metrics)
+    }
+
+    /// Adds a metric of one service alone. Its name gets the prefix `licensor_`.
+    pub fn register(&self, name: &str, help: &str, metric: &(impl Metric + Clone)) {
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        registry.register(name, help, metric.clone());
     }
 
     /// Counts an event.

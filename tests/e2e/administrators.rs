@@ -77,7 +77,12 @@ fn commands(service: &Service) -> Vec<Vec<&'static str>> {
     let own = if service.data("authority-key.pem").exists() {
         vec![vec!["token", "create", "--node", "rogue", "--owner", "Rogue"], vec!["nodes", "list"]]
     } else {
-        vec![vec!["renew"]]
+        vec![
+            vec!["renew"],
+            vec!["access", "create", "--name", "rogue"],
+            vec!["access", "list"],
+            vec!["access", "revoke", "0011223344556677"],
+        ]
     };
     of_both.into_iter().chain(own).collect()
 }
@@ -148,6 +153,7 @@ fn where_other_administrators_are_named_the_service_itself_refuses_everyone_else
         assert!(lines <= 5, "{lines}");
     }
     assert_eq!((root.ledger(), node.serial()), (ledger, serial), "nothing changed");
+    assert_eq!(node.json(&["access", "list"]), json!([]));
 
     // Those who are named get in, and events say who they were.
     let create = root.command(&["token", "create", "--node", "berlin-2", "--owner", "Example GmbH"]);
@@ -215,7 +221,13 @@ fn nothing_administrative_is_reachable_over_the_network() {
             node_port,
             NODE_ADMIN,
             "licensor/licensing/v1/admin.proto",
-            vec![("RenewCertificate", json!({})), ("Enroll", json!({ "token": root.token("rogue") }))],
+            vec![
+                ("RenewCertificate", json!({})),
+                ("Enroll", json!({ "token": root.token("rogue") })),
+                ("CreateAccessToken", json!({ "name": "rogue" })),
+                ("ListAccessTokens", json!({})),
+                ("RevokeAccessToken", json!({ "id": "0011223344556677" })),
+            ],
         ),
     ] {
         for (method, request) in requests {
@@ -229,6 +241,7 @@ fn nothing_administrative_is_reachable_over_the_network() {
     assert_eq!(root.ledger()["certificates"], ledger["certificates"]);
     assert_eq!(root.ledger()["nodes"], ledger["nodes"]);
     assert_eq!(node.serial(), serial);
+    assert_eq!(node.json(&["access", "list"]), json!([]));
     // The socket's services do not answer on the port for operations either.
     for service in [&*root, &*node] {
         let (status, _) = service.ops(&format!("/{ROOT_ADMIN}/ListNodes"));

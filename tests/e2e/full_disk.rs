@@ -57,6 +57,8 @@ fn a_node_whose_disk_is_full_says_so_goes_on_with_what_it_has_and_recovers_by_it
     node.start();
     wait_for("the node to be enrolled", || node.status()["enabled"].as_bool().filter(|enabled| *enabled));
     let pid = node.pid();
+    let token = node.access_token().unwrap().to_owned();
+    let id = token.split('_').nth(1).unwrap();
     // Too little is left; and nothing at all.
     for left in [RESERVE / 2, 0] {
         let serial = node.serial();
@@ -64,6 +66,9 @@ fn a_node_whose_disk_is_full_says_so_goes_on_with_what_it_has_and_recovers_by_it
         let filler = Filler::take(&node, left);
         for _ in 0..2 {
             node.run(&["renew"]).refused(1, &["DISK_FULL", "make room"]);
+            for change in [&["access", "create", "--name", "x"][..], &["access", "revoke", id]] {
+                node.run(change).refused(1, &["DISK_FULL", "make room"]);
+            }
             let refused = acquire(&node);
             assert!(refused.stderr.contains("DISK_FULL"), "{}", refused.stderr);
         }
@@ -83,6 +88,8 @@ fn a_node_whose_disk_is_full_says_so_goes_on_with_what_it_has_and_recovers_by_it
         // Whatever the failed attempts reached, the root has issued once.
         assert_eq!(root.json(&["certificates", "list"]).as_array().unwrap().len(), issued + 1);
     }
+    // What could not be kept was not done.
+    assert_eq!(node.json(&["access", "list"]).as_array().unwrap().len(), 1);
     assert_eq!(node.pid(), pid);
     assert!(node.is_running());
     assert_eq!(node.stop(), 0);

@@ -9,8 +9,8 @@ use std::{
 
 use licensor::error::{Error, Reason};
 use licensor_tests::{
-    Line, Node, NodeOptions, Pending, Root, RootOptions, Service, admin, block_on, certificate_request, run,
-    wait_for,
+    Line, Node, NodeOptions, Pending, Root, RootOptions, Service, Wire, admin, block_on, certificate_request,
+    run, wait_for,
 };
 use proto::{
     certification::v1::{
@@ -21,7 +21,7 @@ use proto::{
     event::v1::{WatchEventsRequest, event_service_client::EventServiceClient},
 };
 use tokio::task::JoinSet;
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Status};
 
 const ENROLL: &str = "/licensor.certification.v1.CertificationService/Enroll";
 const GET_TRUST_BUNDLE: &str = "/licensor.certification.v1.CertificationService/GetTrustBundle";
@@ -37,7 +37,7 @@ fn line(root: &Root) -> Line {
 /// How a call ends that crosses the end of its connection.
 const CUT: (Code, &str) = (Code::Cancelled, "operation was canceled");
 
-fn trust_bundle(channel: &Channel) -> Result<(), Status> {
+fn trust_bundle(channel: &Wire) -> Result<(), Status> {
     let mut client = CertificationServiceClient::new(channel.clone());
     block_on(client.get_trust_bundle(GetTrustBundleRequest {})).map(|_| ())
 }

@@ -44,6 +44,9 @@ impl List<'_> {
         request["page_token"] = json!(token);
         let mut command = Command::new(tool("grpcurl"));
         if self.tls {
+            let authorization =
+                self.service.access_token().map(|token| format!("authorization: Bearer {token}"));
+            command.args(authorization.iter().flat_map(|header| ["-H", header]));
             command.arg("-cacert").arg(self.service.data("trust-bundle.pem")).args(["-d", "@"]);
             command.arg(self.service.address());
         } else {
@@ -127,6 +130,12 @@ fn every_list_comes_in_pages() {
         let method = "licensor.event.v1.EventService/ListEvents";
         List { service, tls: false, method, entries: "events", id: "sequence", filter: json!({}) }.check(5);
     }
+    for name in ["a", "b", "c", "d", "e"] {
+        node.json(&["access", "create", "--name", name]);
+    }
+    let method = "licensor.licensing.v1.LicensingAdminService/ListAccessTokens";
+    List { service: &node, tls: false, method, entries: "accessTokens", id: "id", filter: json!({}) }
+        .check(5);
     let method = "licensor.event.v1.EventService/ListEvents";
     List { service: &node, tls: true, method, entries: "events", id: "sequence", filter: json!({}) }.check(5);
     let method = "licensor.licensing.v1.LicensingService/ListModules";

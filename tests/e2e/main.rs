@@ -1,6 +1,7 @@
 //! End-to-end tests: the real binaries, started as an operator starts them, seen as users see them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod access;
 mod administrators;
 mod audit;
 mod authority;

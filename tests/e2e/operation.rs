@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use licensor_tests::{
-    Line, Node, NodeOptions, Pending, Root, RootOptions, Service, admin, block_on, instant, run_with_input,
-    tool, wait_for,
+    Bearer, Line, Node, NodeOptions, Pending, Root, RootOptions, Service, Wire, admin, block_on, instant,
+    run_with_input, tool, wait_for,
 };
 use proto::{
     event::v1::{WatchEventsRequest, event_service_client::EventServiceClient},
@@ -269,7 +269,8 @@ fn a_stop_finishes_calls_in_flight_and_takes_no_new_ones() {
 fn a_stop_ends_watchers_and_idle_connections_at_once() {
     let (mut root, mut node) = pair();
     let line = Line::open(&node, &root.data("trust-anchor.pem"));
-    let mut watches: Vec<_> = [admin(&root), admin(&node), line.channel.clone()]
+    let open = |channel| Wire::new(channel, Bearer::new(None));
+    let mut watches: Vec<_> = [open(admin(&root)), open(admin(&node)), line.channel.clone()]
         .into_iter()
         .map(|channel| {
             let request = WatchEventsRequest { from_sequence: 1 };

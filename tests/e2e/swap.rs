@@ -10,7 +10,7 @@ use std::{
 
 use licensor::clock::{Clock, ManualClock, SystemClock};
 use licensor_tests::{
-    DAY, FakeClock, Line, Node, NodeOptions, Root, RootOptions, admin, block_on, certificates, spawn,
+    DAY, FakeClock, Line, Node, NodeOptions, Root, RootOptions, Wire, admin, block_on, certificates, spawn,
     wait_for,
 };
 use proto::{
@@ -21,9 +21,9 @@ use proto::{
         licensing_service_client::LicensingServiceClient, status_service_client::StatusServiceClient,
     },
 };
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 
-fn serial(channel: &Channel) -> Result<String, Status> {
+fn serial(channel: &Wire) -> Result<String, Status> {
     let mut client = StatusServiceClient::new(channel.clone());
     let status = block_on(client.get_status(GetStatusRequest {}))?.into_inner();
     Ok(status.certificate.unwrap_or_default().serial)

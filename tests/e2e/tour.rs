@@ -30,6 +30,7 @@ const BLOCKS: &[(&str, &[&str])] = &[
         "GetStatus",
         &["\"node\": \"berlin-1\"", "\"enabled\": true", "\"renewalAddress\"", "\"renewTime\"", "\"serial\""],
     ),
+    ("access create --name tour", &[]),
     ("ListModules", &["\"vendor\": \"Example\"", "\"name\": \"crm\""]),
     ("LicensingService/AcquireLicense | tee", &["\"license\": \"ey", "\"licenseId\"", "\"expireTime\""]),
     ("license-service verify", &["spiffe://licensor.local/licensing-server/berlin-1", "anna", "crm"]),
@@ -68,6 +69,10 @@ const BLOCKS: &[(&str, &[&str])] = &[
         "CertificationService/Renew || true",
         &["Code: PermissionDenied", "\"reason\": \"CERTIFICATE_SUPERSEDED\""],
     ),
+    (
+        "\"anna\"}' \\\n  \"$NODE\" licensor.licensing.v1.LicensingService/AcquireLicense || true",
+        &["Code: Unauthenticated", "\"reason\": \"ACCESS_TOKEN_REQUIRED\"", "license-service access create"],
+    ),
     ("chess", &["Code: NotFound", "\"reason\": \"MODULE_UNKNOWN\"", "\"module\": \"chess\""]),
     ("certificates revoke", &["revoked", "key_compromise"]),
     ("GetRevocationList", &["verify OK", "Key Compromise", "X509v3 CRL Number"]),
@@ -83,6 +88,7 @@ const BLOCKS: &[(&str, &[&str])] = &[
         &["not_after", "CertificateRenewedEvent"],
     ),
     ("LicensingAdminService/RenewCertificate", &["Code: Unimplemented"]),
+    ("access revoke", &["revoked", "Code: Unauthenticated", "\"reason\": \"ACCESS_TOKEN_REVOKED\""]),
     ("rm -r", &[]),
 ];
 

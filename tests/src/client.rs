@@ -24,6 +24,8 @@ use tonic::{
     Request, Status,
     client::Grpc,
     codegen::http::uri::PathAndQuery,
+    metadata::AsciiMetadataValue,
+    service::{Interceptor, interceptor::InterceptedService},
     transport::{Channel, Endpoint, Uri},
 };
 
@@ -48,11 +50,35 @@ fn runtime() -> &'static Runtime {
     RUNTIME.get_or_init(|| Runtime::new().unwrap())
 }
 
+/// A channel whose calls show an access token, if there is one.
+pub type Wire = InterceptedService<Channel, Bearer>;
+
+/// The `authorization` of calls: an access token, or nothing.
+#[derive(Debug, Clone)]
+pub struct Bearer(Option<AsciiMetadataValue>);
+
+impl Bearer {
+    /// Shows this token.
+    pub fn new(token: Option<&str>) -> Self {
+        Self(token.map(|token| format!("Bearer {token}").parse().unwrap()))
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(token) = &self.0 {
+            request.metadata_mut().insert("authorization", token.clone());
+        }
+        Ok(request)
+    }
+}
+
 /// A channel to a TLS port that connects anew when its connection has ended.
 #[derive(Debug, Clone)]
 pub struct Line {
-    /// What calls go over.
-    pub channel: Channel,
+    /// What calls go over. At a licensing server they show the bench's access token.
+    pub channel: Wire,
+    bare: Channel,
     opened: Arc<AtomicUsize>,
     certificate: Arc<Mutex<Vec<u8>>>,
 }
@@ -86,7 +112,14 @@ impl Line {
         };
         let endpoint = Endpoint::from_shared(format!("https://{address}")).unwrap();
         let channel = block_on(endpoint.connect_with_connector(connector)).unwrap();
-        Self { channel, opened, certificate }
+        let bare = channel.clone();
+        let channel = Wire::new(channel, Bearer::new(service.access_token()));
+        Self { channel, bare, opened, certificate }
+    }
+
+    /// The same connection, for calls that show another access token, or none.
+    pub fn bearing(&self, token: Option<&str>) -> Wire {
+        Wire::new(self.bare.clone(), Bearer::new(token))
     }
 
     /// How many connections there have been.
@@ -129,7 +162,7 @@ where
     R: prost::Message + Default + Send + Sync + 'static,
 {
     /// Begins a call of the method at `path`.
-    pub fn begin(channel: &Channel, path: &'static str) -> Self {
+    pub fn begin(channel: &Wire, path: &'static str) -> Self {
         let (message, messages) = mpsc::channel(1);
         let mut grpc = Grpc::new(channel.clone());
         let answer = spawn({

@@ -76,6 +76,13 @@ impl Grpc {
         self
     }
 
+    /// The same endpoint for one who shows an access token.
+    #[must_use]
+    pub fn bearing(mut self, token: &str) -> Self {
+        self.options.extend(["-H".into(), format!("authorization: Bearer {token}")]);
+        self
+    }
+
     /// The same endpoint for one who has the contract's files and asks for no reflection.
     #[must_use]
     pub fn described_by(mut self, proto: &str) -> Self {

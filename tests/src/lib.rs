@@ -16,9 +16,9 @@ mod service;
 mod tool;
 mod watch;
 
-pub use calls::{Caller, acquire, call, health};
+pub use calls::{Caller, acquire, call, call_with, health};
 pub use certificate::Shown;
-pub use client::{Line, Pending, admin, block_on, certificate_request, certificates, spawn};
+pub use client::{Bearer, Line, Pending, Wire, admin, block_on, certificate_request, certificates, spawn};
 pub use command::{Ran, run, run_with_input};
 pub use fake_clock::{DAY, FakeClock, instant};
 pub use foreign::{ENROLL, ForeignNode, Grpc, RENEW, Refusal, Workshop, answer, decoded, encoded};

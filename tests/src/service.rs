@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
-        Once,
+        Once, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
     thread,
@@ -92,6 +92,7 @@ pub struct Service {
     environment: Vec<(String, String)>,
     /// A command that runs `serve` as its own end, if it is not run as it is.
     through: Vec<String>,
+    access_token: OnceLock<String>,
     /// TLS port.
     pub port: u16,
     /// Plain HTTP port for operations.
@@ -108,7 +109,8 @@ impl Service {
             .replace("{port}", &port.to_string())
             .replace("{ops_port}", &ops_port.to_string());
         fs::write(&path, text).unwrap();
-        Self { name, folder, config: path, child: None, environment, through: Vec::new(), port, ops_port }
+        let (through, access_token) = (Vec::new(), OnceLock::new());
+        Self { name, folder, config: path, child: None, environment, through, access_token, port, ops_port }
     }
 
     /// The folder of this service; `data` in it is the data directory.
@@ -250,6 +252,21 @@ impl Service {
     /// Whether the process runs.
     pub fn is_running(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
+    }
+
+    /// An access token of a licensing server for everything, made when it is first asked for; `None` of a root, which has
+    /// none.
+    pub fn access_token(&self) -> Option<&str> {
+        if self.name != "license-service" {
+            return None;
+        }
+        Some(self.access_token.get_or_init(|| {
+            let allow =
+                ["licenses", "assignments", "usage", "statements"].map(|what| ["--allow", what]).concat();
+            let create = ["access", "create", "--name", "bench", "--ttl", "3650d"];
+            let created = self.json(&[&create[..], &allow].concat());
+            created["token"].as_str().unwrap().to_owned()
+        }))
     }
 
     /// `https`-less address of the TLS port.

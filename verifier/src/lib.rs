@@ -28,6 +28,7 @@
 pub mod audit;
 pub mod certificate;
 pub mod chain;
+pub mod client;
 pub mod entitlement;
 mod json;
 pub mod jws;
@@ -38,6 +39,7 @@ pub mod revocation;
 pub use audit::{AuditError, Checkpoint, InclusionProof};
 pub use certificate::Certificate;
 pub use chain::{ChainError, verify_licensor_chain, verify_server_chain};
+pub use client::{ClientCertificateError, ClientIdentity, verify_client_chain};
 pub use entitlement::{Entitlement, EntitlementClaims, verify_entitlement};
 pub use jws::{JwsError, Trust};
 pub use license::{License, LicenseClaims, verify_license};

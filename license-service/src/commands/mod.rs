@@ -1,5 +1,6 @@
 //! The command line. All but `enroll`, `serve` and `verify` talk to the running service over its admin socket.
 
+mod access;
 mod carried;
 mod entitlement;
 mod seats;
@@ -107,6 +108,9 @@ enum Command {
     /// Sum up this server: its certificate, and whether it issues licences
     #[command(after_help = "Example:\n  license-service status --output json")]
     Status,
+    /// Access tokens, with which applications call this server
+    #[command(subcommand, after_help = "Example:\n  license-service access create --name billing --ttl 90d")]
+    Access(access::AccessCommand),
     /// What happened
     #[command(subcommand, after_help = "Example:\n  license-service events list --id 18")]
     Events(EventsCommand),
@@ -274,6 +278,7 @@ async fn administer(command: Command, channel: Channel, output: Output) -> Resul
         }
         Command::Import { file } => carried::import(channel, &file, output).await,
         Command::Status => status(channel, output).await,
+        Command::Access(command) => access::run(command, channel, output).await,
         Command::Events(command) => events_cli::run(command, channel, output).await,
         Command::Licenses(command) => seats::licenses(command, channel, output).await,
         Command::Assignments(command) => seats::assignments(command, channel, output).await,

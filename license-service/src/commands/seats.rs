@@ -1,10 +1,10 @@
 //! `licenses` and `assignments`: what there is, and who has it.
 
 use clap::Subcommand;
-use licensor::cli::{Failure, Output, instant, print_list, print_object, text};
+use licensor::cli::{Failure, Output, instant, print, print_json, print_list, print_object, text};
 use proto::licensing::v1::{
-    AssignLicenseRequest, Assignment, ListAssignmentsRequest, ListModulesRequest, Module, ModuleKind,
-    UnassignLicenseRequest, licensing_service_client::LicensingServiceClient,
+    AcquireLicenseRequest, AssignLicenseRequest, Assignment, ListAssignmentsRequest, ListModulesRequest,
+    Module, ModuleKind, UnassignLicenseRequest, licensing_service_client::LicensingServiceClient,
 };
 use serde_json::{Value, json};
 use tonic::transport::Channel;
@@ -26,6 +26,17 @@ pub(super) enum LicensesCommand {
         /// Its vendor, if more than one has a module of this name
         #[arg(long)]
         vendor: Option<String>,
+    },
+    /// Take a seat for a lease, and print its licence: to try what applications do
+    #[command(
+        after_help = "Example:\n  license-service licenses acquire --module crm --user anna > anna.jwt && license-service verify anna.jwt"
+    )]
+    Acquire {
+        #[command(flatten)]
+        named: Named,
+        /// On which device
+        #[arg(long, default_value_t)]
+        device: String,
     },
 }
 
@@ -103,6 +114,23 @@ pub(super) async fn licenses(
             }
             print_object(output, &shown)?;
             print_list(output, &["user", "device", "assigned", "borrowed", "lease_ends_at"], &holders)
+        }
+        LicensesCommand::Acquire { named: Named { module, user, vendor }, device } => {
+            let request =
+                AcquireLicenseRequest { vendor, module, subject: user, device, session: String::new() };
+            let issued = client.acquire_license(request).await?.into_inner();
+            for warning in &issued.warnings {
+                eprintln!("note: {warning}");
+            }
+            match output {
+                Output::Table => print(issued.license),
+                Output::Json => print_json(&json!({
+                    "license": issued.license,
+                    "license_id": issued.license_id,
+                    "expires_at": instant(issued.expire_time),
+                    "warnings": issued.warnings,
+                })),
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The ledger of a licensing server: its credential, what it raised, what it issued. The only user of the store.
 
+mod access;
 mod entitlements;
 mod records;
 mod seats;
@@ -23,6 +24,7 @@ use verifier::{Revoked, revocation::reason_name};
 
 use records::{EnabledRecord, RaisedRecord};
 
+pub(crate) use access::AccessTokenRecord;
 pub(crate) use records::{
     CredentialRecord, Exported, ExportedEnrollment, ExportedRecord, Holder, KeyNames, RenewalRecord,
 };

@@ -6,21 +6,24 @@ use licensor::admin::caller_name;
 use licensor::clock::timestamp;
 use proto::licensing::v1::{
     AcceptClockRequest, AcceptClockResponse, ActivateEntitlementRequest, ActivateEntitlementResponse,
-    CheckEntitlementRequest, CheckEntitlementResponse, EnrollRequest, EnrollResponse, ExportRequestRequest,
-    ExportRequestResponse, ImportAnswerRequest, ImportAnswerResponse, ImportEntitlementRequest,
-    ImportEntitlementResponse, ListInstalledEntitlementsRequest, ListInstalledEntitlementsResponse,
-    RenewCertificateRequest, RenewCertificateResponse, licensing_admin_service_server::LicensingAdminService,
+    CheckEntitlementRequest, CheckEntitlementResponse, CreateAccessTokenRequest, CreateAccessTokenResponse,
+    EnrollRequest, EnrollResponse, ExportRequestRequest, ExportRequestResponse, ImportAnswerRequest,
+    ImportAnswerResponse, ImportEntitlementRequest, ImportEntitlementResponse, ListAccessTokensRequest,
+    ListAccessTokensResponse, ListInstalledEntitlementsRequest, ListInstalledEntitlementsResponse,
+    RenewCertificateRequest, RenewCertificateResponse, RevokeAccessTokenRequest, RevokeAccessTokenResponse,
+    licensing_admin_service_server::LicensingAdminService,
 };
 use tonic::{Request, Response, Status};
 
-use super::shown;
-use crate::{renewal::Renewal, updates::Updates};
+use super::{access, shown};
+use crate::{access::Access, renewal::Renewal, updates::Updates};
 
-/// Serves what the local administrator does: enrolment, renewal, entitlements.
+/// Serves what the local administrator does: enrolment, renewal, entitlements, access tokens.
 #[derive(Debug, Clone)]
 pub(crate) struct AdminRpc {
     pub(crate) renewal: Arc<Renewal>,
     pub(crate) updates: Arc<Updates>,
+    pub(crate) access: Arc<Access>,
 }
 
 #[tonic::async_trait]
@@ -101,5 +104,26 @@ impl LicensingAdminService for AdminRpc {
         let now = self.updates.licensing.accept_clock().await?;
         tracing::warn!(by, "the clock was accepted as it is, though a later time was seen");
         Ok(Response::new(AcceptClockResponse { time: Some(timestamp(now)) }))
+    }
+
+    async fn create_access_token(
+        &self,
+        request: Request<CreateAccessTokenRequest>,
+    ) -> Result<Response<CreateAccessTokenResponse>, Status> {
+        access::create(self.access.tokens(), request).await
+    }
+
+    async fn list_access_tokens(
+        &self,
+        request: Request<ListAccessTokensRequest>,
+    ) -> Result<Response<ListAccessTokensResponse>, Status> {
+        access::list(self.access.tokens(), &request.into_inner())
+    }
+
+    async fn revoke_access_token(
+        &self,
+        request: Request<RevokeAccessTokenRequest>,
+    ) -> Result<Response<RevokeAccessTokenResponse>, Status> {
+        access::revoke(self.access.tokens(), request).await
     }
 }

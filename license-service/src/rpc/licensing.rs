@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use licensor::{
-    admin::caller_name,
     clock::{from_unix_seconds, timestamp},
     error::{Error, Reason, Result},
     page::page_size,
@@ -15,9 +14,10 @@ use proto::licensing::v1::{
     ReleaseLicenseRequest, ReleaseLicenseResponse, UnassignLicenseRequest, UnassignLicenseResponse,
     licensing_service_server::LicensingService,
 };
-use tonic::{Request, Response, Status};
+use tonic::{Extensions, Request, Response, Status};
 
 use super::shown;
+use crate::access::Caller;
 use crate::licensing::{Issued, Licensing, SeatInUse, Wanted};
 
 /// Serves licences.
@@ -91,7 +91,7 @@ impl LicensingService for LicensingRpc {
         &self,
         request: Request<AssignLicenseRequest>,
     ) -> Result<Response<AssignLicenseResponse>, Status> {
-        let by = caller_name(request.extensions());
+        let by = caller(request.extensions());
         let AssignLicenseRequest { vendor, module, user } = request.into_inner();
         let wanted = Wanted { vendor, module, user, ..Wanted::default() };
         let seat = self.licensing.assign(wanted, &by).await?;
@@ -102,7 +102,7 @@ impl LicensingService for LicensingRpc {
         &self,
         request: Request<UnassignLicenseRequest>,
     ) -> Result<Response<UnassignLicenseResponse>, Status> {
-        let by = caller_name(request.extensions());
+        let by = caller(request.extensions());
         let UnassignLicenseRequest { vendor, module, user } = request.into_inner();
         self.licensing.unassign(Wanted { vendor, module, user, ..Wanted::default() }, &by).await?;
         Ok(Response::new(UnassignLicenseResponse {}))
@@ -126,6 +126,11 @@ impl LicensingService for LicensingRpc {
         let assignments = seats.into_iter().map(assignment).collect();
         Ok(Response::new(ListAssignmentsResponse { assignments, next_page_token }))
     }
+}
+
+/// What the gate says of who calls.
+fn caller(extensions: &Extensions) -> String {
+    extensions.get::<Caller>().map_or_else(|| "service".to_owned(), Caller::name)
 }
 
 fn issued_license(issued: Issued) -> IssuedLicense {

@@ -149,6 +149,11 @@ kinds! {
     LicenseAssigned = 132, "LicenseAssignedEvent", Info, "A licence of {module} of {vendor} was assigned to {user}.";
     /// A user has none any more.
     LicenseUnassigned = 133, "LicenseUnassignedEvent", Info, "The licence of {module} of {vendor} was taken from {user}.";
+    /// An administrator made an access token.
+    AccessTokenCreated = 150, "AccessTokenCreatedEvent", Info,
+        "The access token {token} ({name}) was made for {owner}; until {expires} it may be used for: {allows}.";
+    /// An administrator revoked an access token.
+    AccessTokenRevoked = 151, "AccessTokenRevokedEvent", Info, "The access token {token} ({name}) of {owner} was revoked.";
 }
 
 impl EventKind {

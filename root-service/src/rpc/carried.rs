@@ -11,7 +11,6 @@ use licensor::{
 use proto::certification::v1::{
     CarriedAnswer, SignRequestResponse, carried_answer::Answer, carried_call::Call,
 };
-use verifier::Certificate;
 
 use super::certification::{enroll_response, enrollment_requests, renew_response, renewal_requests};
 use crate::{audit::Audit, authority::Authority};
@@ -48,10 +47,9 @@ pub(super) async fn answer(authority: &Authority, audit: &Audit, text: &str) -> 
             (authority.enroll(&request.token, enrollment_requests(&request)).await?, true)
         }
         Some(Call::Renew(request)) => {
-            let der = call.client_certificate;
-            let facts = Certificate::parse(&der).map_err(|_| malformed())?;
             // The request is signed with the key of this certificate.
-            let caller = authority.identify(Some(&PeerCertificate { der, facts })).await?;
+            let peer = PeerCertificate::read(&[call.client_certificate]).ok_or_else(malformed)?;
+            let caller = authority.identify(Some(&peer)).await?;
             (authority.renew(caller, renewal_requests(&request)).await?, false)
         }
         None => return Err(malformed()),

@@ -7,7 +7,7 @@ use licensor::{
     store::{SledOptions, SledStore, Store},
     tls::client_config,
 };
-use licensor_tests::{Node, NodeOptions, Root, RootOptions, connect};
+use licensor_tests::{Bearer, Node, NodeOptions, Root, RootOptions, connect};
 use proto::licensing::v1::{AcquireLicenseRequest, licensing_service_client::LicensingServiceClient};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
@@ -20,12 +20,12 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// Acquires licences until the node is gone; identifiers of those that were handed out.
-fn acquire_until_dark(address: &str, anchor: &[u8]) -> Vec<String> {
+fn acquire_until_dark(address: &str, anchor: &[u8], token: &str) -> Vec<String> {
     let mut handed_out = Vec::new();
     runtime().block_on(async {
         let tls = client_config(&[anchor.to_vec()], None, SystemClock::shared()).unwrap();
         let Ok(channel) = connect(address, tls).await else { return };
-        let mut client = LicensingServiceClient::new(channel);
+        let mut client = LicensingServiceClient::with_interceptor(channel, Bearer::new(Some(token)));
         let request = AcquireLicenseRequest {
             vendor: "Example".into(),
             module: "crm".into(),
@@ -57,6 +57,7 @@ fn a_node_that_loses_power_keeps_its_credential_and_every_license_that_it_handed
     let mut node = Node::started(&root, "berlin-1", options);
     let anchor = CertificateDer::from_pem_slice(&fs::read(root.data("trust-anchor.pem")).unwrap()).unwrap();
     let anchor: Arc<[u8]> = Arc::from(anchor.as_ref());
+    let token: Arc<str> = Arc::from(node.access_token().unwrap());
     let (mut licenses, mut renewals) = (Vec::new(), vec![node.serial()]);
 
     for round in 0..TIMES {
@@ -67,8 +68,10 @@ fn a_node_that_loses_power_keeps_its_credential_and_every_license_that_it_handed
             let ran = node.run(&["renew", "--output", "json"]);
             if ran.code == 0 {
                 renewals.push(ran.json()["serial"].as_str().unwrap().to_owned());
-                let (address, anchor) = (node.address(), Arc::clone(&anchor));
-                working.get_or_insert_with(|| thread::spawn(move || acquire_until_dark(&address, &anchor)));
+                let (address, anchor, token) = (node.address(), Arc::clone(&anchor), Arc::clone(&token));
+                working.get_or_insert_with(|| {
+                    thread::spawn(move || acquire_until_dark(&address, &anchor, &token))
+                });
             }
         }
         wait_for_darkness(&mut node);

@@ -74,8 +74,7 @@ impl Bench {
     }
 
     async fn renew(&self, issued: &Issued, csr: &[u8]) -> Result<Issued, Error> {
-        let der = issued.certificate.licensor.clone();
-        let peer = PeerCertificate { facts: Certificate::parse(&der).unwrap(), der };
+        let peer = PeerCertificate::read(&[&issued.certificate.licensor]).unwrap();
         let caller = self.authority.identify(Some(&peer)).await?;
         self.authority.renew(caller, licensor_only(csr)).await
     }
