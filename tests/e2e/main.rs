@@ -9,6 +9,7 @@ mod client_certificates;
 mod clocks;
 mod commands;
 mod crashes;
+mod entitlement_root;
 mod expiry;
 mod full_disk;
 mod issued;
