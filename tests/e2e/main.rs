@@ -11,6 +11,7 @@ mod clocks;
 mod commands;
 mod crashes;
 mod entitlements;
+mod entitlement_root;
 mod expiry;
 mod full_disk;
 mod issued;

@@ -7,6 +7,8 @@ use clap_complete::Shell;
 use licensor::{cli::Output, config::parse_span, events_cli::EventsCommand};
 use proto::certification::v1::{RevocationReason, UpstreamKind};
 
+use super::entitlement::EntitlementCommand;
+
 /// Root certification service: enrols licensing servers, issues and renews their licensor certificates.
 #[derive(Debug, Parser)]
 #[command(
@@ -178,43 +180,6 @@ pub(super) enum CertificatesCommand {
         /// Why (RFC 5280 §5.3.1)
         #[arg(long, value_enum, default_value_t)]
         reason: WhyRevoked,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum EntitlementCommand {
-    /// Sign what a document states, with a version above that of before; nothing if it says nothing new
-    #[command(
-        after_help = "Example:\n  root-service entitlement put entitlement.toml\n  generate | root-service entitlement put -\n\nThe document is TOML, or JSON if it begins with `{`:\n  owner = \"Example GmbH\"           # as in the tokens of its licensing servers\n  vendor = \"Example\"\n  serial_number = \"EX-2026-001\"\n  [dates]\n  expires = 2027-12-31\n  [[modules]]\n  name = \"crm\"\n  quantity = 10\n  lease = \"1h\""
-    )]
-    Put {
-        /// The document; `-` reads standard input
-        file: PathBuf,
-    },
-    /// List the newest entitlement of each owner and vendor
-    #[command(after_help = "Example:\n  root-service entitlement list --owner 'Example GmbH'")]
-    List {
-        /// Only those of this owner
-        #[arg(long)]
-        owner: Option<String>,
-    },
-    /// Show the newest entitlement of an owner and a vendor
-    #[command(
-        after_help = "Example:\n  root-service entitlement show --owner 'Example GmbH' --vendor Example --jws > entitlement.jws"
-    )]
-    Show {
-        /// The owner
-        #[arg(long)]
-        owner: String,
-        /// The vendor; may be left out if the owner has entitlements of one alone
-        #[arg(long)]
-        vendor: Option<String>,
-        /// Print the signed entitlement (a compact JWS), to be carried to a licensing server
-        #[arg(long)]
-        jws: bool,
-        /// Print the document that it was made from
-        #[arg(long, conflicts_with = "jws")]
-        document: bool,
     },
 }
 

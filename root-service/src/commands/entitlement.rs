@@ -1,8 +1,12 @@
 //! Commands about entitlements.
 
-use std::{io::Read, path::Path};
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
+use clap::Subcommand;
 use licensor::{
     cli::{self, Failure, Output, instant, print_list, print_object},
     clock::{from_unix_seconds, timestamp},
@@ -14,7 +18,44 @@ use proto::certification::v1::{
 use serde_json::{Value, json};
 use verifier::EntitlementClaims;
 
-use super::{Client, arguments::EntitlementCommand};
+use super::Client;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum EntitlementCommand {
+    /// Sign what a document states, with a version above that of before; nothing if it says nothing new
+    #[command(
+        after_help = "Example:\n  root-service entitlement put entitlement.toml\n  generate | root-service entitlement put -\n\nThe document is TOML, or JSON if it begins with `{`:\n  owner = \"Example GmbH\"           # as in the tokens of its licensing servers\n  vendor = \"Example\"\n  serial_number = \"EX-2026-001\"\n  [dates]\n  expires = 2027-12-31\n  [[modules]]\n  name = \"crm\"\n  quantity = 10\n  lease = \"1h\""
+    )]
+    Put {
+        /// The document; `-` reads standard input
+        file: PathBuf,
+    },
+    /// List the newest entitlement of each owner and vendor
+    #[command(after_help = "Example:\n  root-service entitlement list --owner 'Example GmbH'")]
+    List {
+        /// Only those of this owner
+        #[arg(long)]
+        owner: Option<String>,
+    },
+    /// Show the newest entitlement of an owner and a vendor
+    #[command(
+        after_help = "Example:\n  root-service entitlement show --owner 'Example GmbH' --vendor Example --jws > entitlement.jws"
+    )]
+    Show {
+        /// The owner
+        #[arg(long)]
+        owner: String,
+        /// The vendor; may be left out if the owner has entitlements of one alone
+        #[arg(long)]
+        vendor: Option<String>,
+        /// Print the signed entitlement (a compact JWS), to be carried to a licensing server
+        #[arg(long)]
+        jws: bool,
+        /// Print the document that it was made from
+        #[arg(long, conflicts_with = "jws")]
+        document: bool,
+    },
+}
 
 pub(super) async fn run(
     command: EntitlementCommand,

@@ -32,9 +32,8 @@ use zeroize::Zeroizing;
 use super::{carried, shown};
 use crate::{
     audit::{Audit, Finding, Progress},
-    authority::{Authority, Put, TokenOrder},
+    authority::{Authority, TokenOrder},
     backup,
-    entitlement::Stated,
     ledger::{Ledger, UpstreamKind},
     upstream::Upstream,
 };
@@ -358,16 +357,8 @@ impl CertificationAdminService for AdminRpc {
         request: Request<PutEntitlementRequest>,
     ) -> Result<Response<PutEntitlementResponse>, Status> {
         let by = caller_name(request.extensions());
-        let document = request.into_inner().document;
-        let stated = self.noted("PutEntitlement", "", &by, Stated::read(&document)).await?;
-        let about = shown::entitlement_name(&stated.owner, &stated.entitlement.vendor);
-        let put = self.authority.put_entitlement(&stated, &document, &by).await;
-        let Put { record, jws, document, unchanged } = self.noted("PutEntitlement", &about, &by, put).await?;
-        let answer = PutEntitlementResponse {
-            entitlement: Some(shown::entitlement(record, jws, document)),
-            unchanged,
-        };
-        if unchanged {
+        let (answer, about) = self.put(&request.into_inner().document, &by).await?;
+        if answer.unchanged {
             return self.read("PutEntitlement", &about, &by, Ok(answer)).await;
         }
         Ok(Response::new(answer))
@@ -415,7 +406,7 @@ fn serial(written: &str) -> String {
 impl AdminRpc {
     /// The outcome of an administrator's change. One that was made is in the log already; one that was refused gets there
     /// now.
-    async fn noted<T>(&self, call: &str, about: &str, by: &str, outcome: Result<T>) -> Result<T> {
+    pub(super) async fn noted<T>(&self, call: &str, about: &str, by: &str, outcome: Result<T>) -> Result<T> {
         if let Err(error) = &outcome {
             let event = call_event(EventKind::AdministrativeCallRefused, call, about, by)
                 .argument("reason", error.reason.as_str());

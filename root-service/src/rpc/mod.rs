@@ -3,6 +3,7 @@
 mod admin;
 mod carried;
 mod certification;
+mod entitlement;
 mod reads;
 mod shown;
 

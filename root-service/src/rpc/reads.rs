@@ -6,9 +6,8 @@ use licensor::{
 };
 use proto::certification::v1::{
     self as pb, GetAuthorityResponse, GetCertificateResponse, GetNodeResponse, GetRootStatusResponse,
-    ListCertificatesRequest, ListCertificatesResponse, ListEntitlementsRequest, ListEntitlementsResponse,
-    ListNodesRequest, ListNodesResponse, ListTokensRequest, ListTokensResponse, ProveCertificateResponse,
-    ShowEntitlementResponse,
+    ListCertificatesRequest, ListCertificatesResponse, ListNodesRequest, ListNodesResponse,
+    ListTokensRequest, ListTokensResponse, ProveCertificateResponse,
 };
 
 use super::{AdminRpc, shown};
@@ -70,43 +69,6 @@ impl AdminRpc {
         Ok(GetCertificateResponse {
             certificate: Some(shown::certificate(self.ledger(), certificate, self.clock.now()).await?),
         })
-    }
-
-    pub(super) async fn entitlements(
-        &self,
-        request: &ListEntitlementsRequest,
-    ) -> Result<ListEntitlementsResponse> {
-        let limit = page_size(request.page_size)?;
-        let (page, next_page_token) =
-            self.ledger().entitlements(&request.owner, &request.page_token, limit).await?;
-        let entitlements =
-            page.into_iter().map(|(record, jws)| shown::entitlement(record, jws, String::new())).collect();
-        Ok(ListEntitlementsResponse { entitlements, next_page_token })
-    }
-
-    pub(super) async fn entitlement(&self, owner: &str, vendor: &str) -> Result<ShowEntitlementResponse> {
-        let ledger = self.ledger();
-        let unknown = || {
-            let message = format!(
-                "there is no entitlement {}: see `root-service entitlement list`",
-                shown::entitlement_name(owner, vendor)
-            );
-            Error::new(Reason::EntitlementUnknown, message).with("owner", owner).with("vendor", vendor)
-        };
-        let record = if vendor.is_empty() {
-            let mut all = ledger.entitlements_of(owner).await?;
-            let record = all.pop().ok_or_else(unknown)?;
-            if !all.is_empty() {
-                let message = format!("{owner} has entitlements of {} vendors: name one", all.len() + 1);
-                return Err(Error::new(Reason::InvalidArgument, message).with("owner", owner));
-            }
-            record
-        } else {
-            ledger.entitlement(owner, vendor).await?.ok_or_else(unknown)?.record
-        };
-        let jws = ledger.entitlement_text(&record.jws).await?;
-        let document = ledger.entitlement_text(&record.document).await?;
-        Ok(ShowEntitlementResponse { entitlement: Some(shown::entitlement(record, jws, document)) })
     }
 
     pub(super) fn authorities(&self) -> GetAuthorityResponse {
