@@ -36,6 +36,7 @@ use crate::{
     licensing::Licensing,
     renewal::{Automatic, KeyStore, Parts, Renewal, RevocationWatch, SeenCheckpoint, Upkeep},
     rpc::{AdminRpc, Gate, LicensingRpc, StatusRpc},
+    system_event::SystemEvents,
 };
 
 /// Everything below the ports.
@@ -212,6 +213,7 @@ fn serve_admin(
         .add_service(LicensingAdminServiceServer::new(AdminRpc {
             renewal: core.renewal.clone(),
             access: core.access.clone(),
+            system_events: SystemEvents { ledger: core.ledger.clone(), clock: clock.clone() },
         }))
         .add_service(
             Gate::Local

@@ -2,6 +2,7 @@
 
 mod access;
 mod carried;
+mod events;
 mod verify;
 
 use std::{
@@ -18,7 +19,6 @@ use licensor::{
     clock::{SystemClock, from_unix_seconds, rfc3339},
     config::ConfigError,
     error::{Error, Reason},
-    events_cli::{self, EventsCommand},
     key::KeyError,
     store::StoreError,
 };
@@ -104,9 +104,9 @@ enum Command {
     /// Access tokens, with which applications call this server
     #[command(subcommand, after_help = "Example:\n  license-service access create --name billing --ttl 90d")]
     Access(access::AccessCommand),
-    /// What happened
+    /// What happened, and what the administrator tells everyone
     #[command(subcommand, after_help = "Example:\n  license-service events list --id 18")]
-    Events(EventsCommand),
+    Events(events::NodeEventsCommand),
     /// Verify a licence offline
     #[command(
         after_help = "Without a revocation list nothing counts as revoked.\n\nExample:\n  license-service verify license.jwt --trust-bundle trust-bundle.pem --revocation-list root.crl"
@@ -245,7 +245,7 @@ async fn administer(command: Command, channel: Channel, output: Output) -> Resul
         Command::Import { file } => carried::import(channel, &file, output).await,
         Command::Status => status(channel, output).await,
         Command::Access(command) => access::run(command, channel, output).await,
-        Command::Events(command) => events_cli::run(command, channel, output).await,
+        Command::Events(command) => events::run(command, channel, output).await,
         // Done before anyone connects.
         Command::Enroll { .. } | Command::Serve | Command::Verify { .. } | Command::Completions { .. } => {
             Ok(())

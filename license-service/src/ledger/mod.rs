@@ -2,6 +2,7 @@
 
 mod access;
 mod records;
+mod system_events;
 mod users;
 
 use std::{

@@ -3,21 +3,24 @@
 use std::sync::Arc;
 
 use proto::licensing::v1::{
-    CreateAccessTokenRequest, CreateAccessTokenResponse, EnrollRequest, EnrollResponse, ExportRequestRequest,
-    ExportRequestResponse, ImportAnswerRequest, ImportAnswerResponse, ListAccessTokensRequest,
-    ListAccessTokensResponse, RenewCertificateRequest, RenewCertificateResponse, RevokeAccessTokenRequest,
-    RevokeAccessTokenResponse, licensing_admin_service_server::LicensingAdminService,
+    AddEventRequest, AddEventResponse, CreateAccessTokenRequest, CreateAccessTokenResponse, EndEventRequest,
+    EndEventResponse, EnrollRequest, EnrollResponse, ExportRequestRequest, ExportRequestResponse,
+    ImportAnswerRequest, ImportAnswerResponse, ListAccessTokensRequest, ListAccessTokensResponse,
+    RenewCertificateRequest, RenewCertificateResponse, RevokeAccessTokenRequest, RevokeAccessTokenResponse,
+    licensing_admin_service_server::LicensingAdminService,
 };
 use tonic::{Request, Response, Status};
 
-use super::access;
-use crate::{access::Access, renewal::Renewal};
+use super::{access, system_event};
+use crate::{access::Access, renewal::Renewal, system_event::SystemEvents};
 
-/// Serves enrolment and renewal by hand, and by files that are carried; and access tokens.
+/// Serves enrolment and renewal by hand, and by files that are carried; access tokens, and events of the
+/// administrator.
 #[derive(Debug, Clone)]
 pub(crate) struct AdminRpc {
     pub(crate) renewal: Arc<Renewal>,
     pub(crate) access: Arc<Access>,
+    pub(crate) system_events: SystemEvents,
 }
 
 #[tonic::async_trait]
@@ -71,5 +74,19 @@ impl LicensingAdminService for AdminRpc {
         request: Request<RevokeAccessTokenRequest>,
     ) -> Result<Response<RevokeAccessTokenResponse>, Status> {
         access::revoke(self.access.tokens(), request).await
+    }
+
+    async fn add_event(
+        &self,
+        request: Request<AddEventRequest>,
+    ) -> Result<Response<AddEventResponse>, Status> {
+        system_event::add(&self.system_events, request).await
+    }
+
+    async fn end_event(
+        &self,
+        request: Request<EndEventRequest>,
+    ) -> Result<Response<EndEventResponse>, Status> {
+        system_event::end(&self.system_events, request).await
     }
 }

@@ -5,6 +5,7 @@ mod admin;
 mod gate;
 mod licensing;
 mod status;
+mod system_event;
 
 pub(crate) use admin::AdminRpc;
 pub(crate) use gate::Gate;
