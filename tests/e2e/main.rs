@@ -26,6 +26,7 @@ mod requests;
 mod revocation;
 mod shutdown;
 mod swap;
+mod system_events;
 mod tokens;
 mod tour;
 mod transport;
