@@ -6,7 +6,7 @@ use licensor::{
 };
 use prost::Message;
 
-use super::{Ledger, decode};
+use super::Ledger;
 
 const PLACE: &str = "system-event/";
 

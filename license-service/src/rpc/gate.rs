@@ -12,7 +12,7 @@ use http::{HeaderMap, Request, Response};
 use http_body::Frame;
 use licensor::{
     admin,
-    error::{Error, Reason, Result},
+    error::{Error, Result},
     serve::Peer,
 };
 use tonic::{Extensions, Status, body::Body, server::NamedService};

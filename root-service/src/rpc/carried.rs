@@ -11,7 +11,6 @@ use licensor::{
 use proto::certification::v1::{
     CarriedAnswer, SignRequestResponse, carried_answer::Answer, carried_call::Call,
 };
-use verifier::Certificate;
 
 use super::certification::{enroll_response, enrollment_requests, renew_response, renewal_requests};
 use crate::{audit::Audit, authority::Authority};
