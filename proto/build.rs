@@ -13,6 +13,7 @@ const FILES: &[&str] = &[
     "licensor/licensing/v1/licensing.proto",
     "licensor/licensing/v1/status.proto",
     "licensor/licensing/v1/access.proto",
+    "licensor/licensing/v1/system_event.proto",
     "licensor/licensing/v1/admin.proto",
     "licensor/event/v1/event.proto",
 ];

@@ -37,6 +37,7 @@ use crate::{
     licensing::Licensing,
     renewal::{Automatic, KeyStore, Parts, Renewal, RevocationWatch, SeenCheckpoint, Upkeep},
     rpc::{AdminRpc, Gate, LicensingRpc, StatusRpc},
+    system_event::SystemEvents,
     updates::{self, TimeWatch, Updates},
 };
 
@@ -235,6 +236,7 @@ fn serve_admin(
             renewal: core.renewal.clone(),
             updates: core.updates.clone(),
             access: core.access.clone(),
+            system_events: SystemEvents { ledger: core.ledger.clone(), clock: clock.clone() },
         }))
         .add_service(
             Gate::Local

@@ -11,6 +11,7 @@ mod ledger;
 mod licensing;
 mod renewal;
 mod rpc;
+mod system_event;
 #[cfg(test)]
 mod test_root;
 mod updates;

@@ -154,6 +154,14 @@ reasons! {
     AccessTokenIdUnknown = "ACCESS_TOKEN_ID_UNKNOWN", NotFound;
     /// There are as many access tokens as there may be.
     TooManyAccessTokens = "TOO_MANY_ACCESS_TOKENS", FailedPrecondition;
+    /// An event of this kind is active for this scope and target.
+    EventAlreadyActive = "EVENT_ALREADY_ACTIVE", AlreadyExists;
+    /// No event has this sequence number.
+    EventUnknown = "EVENT_UNKNOWN", NotFound;
+    /// The event has ended.
+    EventAlreadyEnded = "EVENT_ALREADY_ENDED", FailedPrecondition;
+    /// The event is one of the service itself, which nobody ends by hand.
+    EventNotEndedByHand = "EVENT_NOT_ENDED_BY_HAND", FailedPrecondition;
     /// Too many calls at once.
     Overloaded = "OVERLOADED", ResourceExhausted;
     /// Too little space is left on the disk.

@@ -2,13 +2,16 @@
 
 use clap::Subcommand;
 use proto::event::v1::{
-    Event, EventStatus, ListEventsRequest, Severity, WatchEventsRequest,
+    self as pb, Event, EventStatus, ListEventsRequest, Severity, WatchEventsRequest,
     event_service_client::EventServiceClient,
 };
 use serde_json::{Value, json};
 use tonic::transport::Channel;
 
-use crate::cli::{Failure, Output, instant, print, print_list, text};
+use crate::{
+    cli::{Failure, Output, instant, print, print_list, text},
+    event::{Scope, scope},
+};
 
 /// Events: list or watch.
 #[derive(Debug, Subcommand)]
@@ -28,6 +31,12 @@ pub enum EventsCommand {
         /// Only events that still hold
         #[arg(long)]
         active: bool,
+        /// Only events that concern this
+        #[arg(long, value_enum)]
+        scope: Option<Scope>,
+        /// Only events about this database, group or user
+        #[arg(long, value_name = "NAME")]
+        target: Option<String>,
     },
     /// Print events as they are raised, one JSON object a line with --output json
     #[command(after_help = "Example:\n  events watch --from 1")]
@@ -45,7 +54,7 @@ pub enum EventsCommand {
 pub async fn run(command: EventsCommand, channel: Channel, output: Output) -> Result<(), Failure> {
     let mut client = EventServiceClient::new(channel);
     match command {
-        EventsCommand::List { id, serial, node, active } => {
+        EventsCommand::List { id, serial, node, active, scope, target } => {
             let mut request = ListEventsRequest {
                 page_size: 1000,
                 page_token: String::new(),
@@ -54,6 +63,8 @@ pub async fn run(command: EventsCommand, channel: Channel, output: Output) -> Re
                 node: node.unwrap_or_default(),
                 status: if active { EventStatus::Active.into() } else { EventStatus::Unspecified.into() },
                 minimum_severity: Severity::Unspecified.into(),
+                scope: scope.map_or(pb::Scope::Unspecified, pb::Scope::from).into(),
+                target: target.unwrap_or_default(),
             };
             let mut rows = Vec::new();
             loop {
@@ -61,7 +72,21 @@ pub async fn run(command: EventsCommand, channel: Channel, output: Output) -> Re
                 rows.extend(page.events.iter().map(event_json));
                 request.page_token = page.next_page_token;
                 if request.page_token.is_empty() {
-                    let columns = ["sequence", "time", "id", "name", "severity", "status", "node", "message"];
+                    let columns = [
+                        "sequence",
+                        "time",
+                        "id",
+                        "name",
+                        "severity",
+                        "status",
+                        "scope",
+                        "target",
+                        "activated_by",
+                        "expected_end",
+                        "ended_at",
+                        "node",
+                        "message",
+                    ];
                     return print_list(output, &columns, &rows);
                 }
             }
@@ -92,7 +117,9 @@ fn text_of(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-fn event_json(event: &Event) -> Value {
+/// An event as JSON shows it.
+#[must_use]
+pub fn event_json(event: &Event) -> Value {
     let severity = match event.severity() {
         Severity::Unspecified => "unknown",
         Severity::Info => "info",
@@ -113,8 +140,12 @@ fn event_json(event: &Event) -> Value {
         "serial": text(&event.serial),
         "node": text(&event.node),
         "status": status,
+        "scope": scope(event.scope()).unwrap_or_default().as_str(),
+        "target": text(&event.target),
         "activated_by": event.activated_by,
+        "expected_end": instant(event.expected_end_time),
         "ended_at": instant(event.end_time),
+        "ended_by": text(&event.ended_by),
         "arguments": event.arguments,
         "message": event.message,
     })

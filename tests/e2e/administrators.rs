@@ -82,6 +82,8 @@ fn commands(service: &Service) -> Vec<Vec<&'static str>> {
             vec!["access", "create", "--name", "rogue"],
             vec!["access", "list"],
             vec!["access", "revoke", "0011223344556677"],
+            vec!["events", "add", "--kind", "no-login", "--description", "rogue"],
+            vec!["events", "end", "1"],
         ]
     };
     of_both.into_iter().chain(own).collect()
@@ -227,6 +229,8 @@ fn nothing_administrative_is_reachable_over_the_network() {
                 ("CreateAccessToken", json!({ "name": "rogue" })),
                 ("ListAccessTokens", json!({})),
                 ("RevokeAccessToken", json!({ "id": "0011223344556677" })),
+                ("AddEvent", json!({ "kind": "SYSTEM_EVENT_KIND_NO_LOGIN", "description": "rogue" })),
+                ("EndEvent", json!({ "sequence": 1 })),
             ],
         ),
     ] {

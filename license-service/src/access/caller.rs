@@ -146,9 +146,10 @@ impl Caller {
             Self::Application(Application { identity, .. }) if !identity.allows.contains(&permission) => {
                 let (name, missing) = (&identity.name, permission.as_str());
                 let next = match identity.kind {
-                    CallerKind::Certificate => format!(
-                        "add it to `allow` of this client in `[[access.clients]]`, or to `access.allow`, and restart the service with that"
-                    ),
+                    CallerKind::Certificate => {
+                        "name it in `access.allow` or in `allow` of this client in `[[access.clients]]`, and restart the service"
+                            .to_owned()
+                    }
                     _ => format!(
                         "make another one with `license-service access create --name {name} --allow {missing}`"
                     ),

@@ -6,6 +6,7 @@
 mod bounds;
 mod caller;
 mod certificates;
+mod order;
 #[cfg(test)]
 pub(crate) mod test_bench;
 #[cfg(test)]
@@ -30,7 +31,8 @@ use prometheus_client::{
 
 pub(crate) use bounds::Place;
 pub(crate) use caller::{Caller, CallerKind};
-pub(crate) use tokens::{AccessToken, Lifetime, TokenOrder, Tokens};
+pub(crate) use order::{Lifetime, TokenOrder};
+pub(crate) use tokens::{AccessToken, Tokens};
 
 use bounds::Bounds;
 use caller::{Application, Identity};

@@ -6,7 +6,7 @@ use std::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicI64, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use licensor::{
@@ -22,6 +22,7 @@ use verifier::certificate::{hex, octets};
 use super::{
     bounds::Bounds,
     caller::{CallerKind, Identity},
+    order::TokenOrder,
     token::{ID, Token},
 };
 use crate::{
@@ -35,8 +36,6 @@ const MOST: usize = 10_000;
 const COARSE: i64 = 3600;
 /// Uses that wait to be kept.
 const WAITING: usize = 1024;
-const DEFAULT_TTL: Duration = Duration::from_secs(90 * 86_400);
-const LONGEST_TTL: Duration = Duration::from_secs(3653 * 86_400);
 
 /// Every access token.
 #[derive(Debug)]
@@ -56,28 +55,6 @@ pub(super) struct Known {
     pub(super) secret_hash: [u8; 32],
     pub(super) identity: Arc<Identity>,
     record: Arc<AccessTokenRecord>,
-}
-
-/// What a new token is for.
-#[derive(Debug)]
-pub(crate) struct TokenOrder {
-    pub(crate) name: String,
-    /// The name if empty.
-    pub(crate) owner: String,
-    /// Licences if empty.
-    pub(crate) allows: Vec<Permission>,
-    pub(crate) lifetime: Lifetime,
-    /// Who asked for it.
-    pub(crate) by: String,
-}
-
-/// How long a token can be used.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Lifetime {
-    /// As long as is usual.
-    Default,
-    For(Duration),
-    Until(SystemTime),
 }
 
 /// A token as it is shown: without its secret.
@@ -294,43 +271,32 @@ impl Known {
     }
 }
 
-impl TokenOrder {
-    /// The record, without identifier and secret.
-    fn record(self, now: SystemTime) -> Result<AccessTokenRecord> {
-        let refused = |problem: &str| Err(Error::new(Reason::InvalidArgument, problem));
-        let (name, owner) = (self.name.trim(), self.owner.trim());
-        let owner = if owner.is_empty() { name } else { owner };
-        for (what, text) in [("name", name), ("owner", owner)] {
-            if !(1..=64).contains(&text.chars().count()) || text.chars().any(char::is_control) {
-                return refused(&format!(
-                    "{what} must have 1 to 64 characters, none of them a control character"
-                ));
-            }
-        }
-        let ttl = match self.lifetime {
-            Lifetime::Default => DEFAULT_TTL,
-            Lifetime::For(ttl) => ttl,
-            Lifetime::Until(end) => match end.duration_since(now) {
-                Ok(ttl) => ttl,
-                Err(_) => return refused("expire_time must lie ahead"),
-            },
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_there_are_as_many_tokens_as_may_be_a_useless_one_makes_room() {
+        let token = |number: usize, expires_at, revoked_at| {
+            let id = (number as u64).to_be_bytes().to_vec();
+            let record = AccessTokenRecord {
+                id,
+                secret_hash: vec![0; 32],
+                expires_at,
+                revoked_at,
+                ..AccessTokenRecord::default()
+            };
+            read(&AccessConfig::default(), record, 0).unwrap()
         };
-        if ttl < Duration::from_secs(1) || ttl > LONGEST_TTL {
-            return refused("an access token lives for one second at least, and for ten years at most");
-        }
-        let allows = Permission::ALL.into_iter();
-        let allows: Vec<_> = allows.filter(|permission| self.allows.contains(permission)).collect();
-        let allows = if allows.is_empty() { vec![Permission::Licenses] } else { allows };
-        Ok(AccessTokenRecord {
-            id: Vec::new(),
-            secret_hash: Vec::new(),
-            name: name.to_owned(),
-            owner: owner.to_owned(),
-            allows: allows.into_iter().map(|permission| permission.as_str().to_owned()).collect(),
-            created_by: self.by,
-            created_at: unix_seconds(now),
-            expires_at: unix_seconds(now + ttl),
-            revoked_at: 0,
-        })
+        let mut known: BTreeMap<_, _> = (1..MOST).map(|number| token(number, 1_000, 0)).collect();
+        assert_eq!(room(&known, 500), Ok(None));
+        let (id, last) = token(MOST, 900, 0);
+        known.insert(id, last);
+        assert_eq!(room(&known, 500).unwrap_err().reason, Reason::TooManyAccessTokens);
+        let (revoked, useless) = token(7, 1_000, 400);
+        known.insert(revoked, useless);
+        assert_eq!(room(&known, 500), Ok(Some(revoked)));
+        // Of several the one whose time was over first.
+        assert_eq!(room(&known, 950), Ok(Some(id)));
     }
 }

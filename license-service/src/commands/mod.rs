@@ -3,6 +3,7 @@
 mod access;
 mod carried;
 mod entitlement;
+mod events;
 mod seats;
 mod verify;
 
@@ -20,7 +21,6 @@ use licensor::{
     clock::{SystemClock, from_unix_seconds, rfc3339},
     config::ConfigError,
     error::{Error, Reason},
-    events_cli::{self, EventsCommand},
     key::KeyError,
     store::StoreError,
 };
@@ -111,9 +111,9 @@ enum Command {
     /// Access tokens, with which applications call this server
     #[command(subcommand, after_help = "Example:\n  license-service access create --name billing --ttl 90d")]
     Access(access::AccessCommand),
-    /// What happened
+    /// What happened, and what the administrator tells everyone
     #[command(subcommand, after_help = "Example:\n  license-service events list --id 18")]
-    Events(EventsCommand),
+    Events(events::NodeEventsCommand),
     /// What licences there are, in use and available
     #[command(subcommand, after_help = "Example:\n  license-service licenses list --output json")]
     Licenses(LicensesCommand),
@@ -279,7 +279,7 @@ async fn administer(command: Command, channel: Channel, output: Output) -> Resul
         Command::Import { file } => carried::import(channel, &file, output).await,
         Command::Status => status(channel, output).await,
         Command::Access(command) => access::run(command, channel, output).await,
-        Command::Events(command) => events_cli::run(command, channel, output).await,
+        Command::Events(command) => events::run(command, channel, output).await,
         Command::Licenses(command) => seats::licenses(command, channel, output).await,
         Command::Assignments(command) => seats::assignments(command, channel, output).await,
         Command::Entitlement(command) => entitlement::run(command, channel, output).await,

@@ -9,7 +9,7 @@ use crate::credential::Credential;
 /// Seconds by which the clocks of this machine and of a root may differ.
 const LEEWAY: i64 = 120;
 /// Octets of an entitlement at most.
-const LARGEST: usize = 512 << 10;
+const LARGEST: usize = 2 << 20;
 
 /// Who may sign entitlements.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +34,7 @@ pub(crate) fn check<'a>(
     now: i64,
 ) -> Result<EntitlementClaims> {
     if jws.len() > LARGEST {
-        return Err(Error::new(Reason::EntitlementInvalid, "the entitlement is longer than 512 KiB"));
+        return Err(Error::new(Reason::EntitlementInvalid, "the entitlement is longer than 2 MiB"));
     }
     let anchors = [&credential.issuance.anchors, signers.anchors].concat();
     let trust = Trust {

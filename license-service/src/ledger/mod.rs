@@ -4,6 +4,7 @@ mod access;
 mod entitlements;
 mod records;
 mod seats;
+mod system_events;
 mod users;
 
 use std::{

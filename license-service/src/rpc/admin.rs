@@ -6,24 +6,26 @@ use licensor::admin::caller_name;
 use licensor::clock::timestamp;
 use proto::licensing::v1::{
     AcceptClockRequest, AcceptClockResponse, ActivateEntitlementRequest, ActivateEntitlementResponse,
-    CheckEntitlementRequest, CheckEntitlementResponse, CreateAccessTokenRequest, CreateAccessTokenResponse,
-    EnrollRequest, EnrollResponse, ExportRequestRequest, ExportRequestResponse, ImportAnswerRequest,
-    ImportAnswerResponse, ImportEntitlementRequest, ImportEntitlementResponse, ListAccessTokensRequest,
-    ListAccessTokensResponse, ListInstalledEntitlementsRequest, ListInstalledEntitlementsResponse,
-    RenewCertificateRequest, RenewCertificateResponse, RevokeAccessTokenRequest, RevokeAccessTokenResponse,
+    AddEventRequest, AddEventResponse, CheckEntitlementRequest, CheckEntitlementResponse,
+    CreateAccessTokenRequest, CreateAccessTokenResponse, EndEventRequest, EndEventResponse, EnrollRequest,
+    EnrollResponse, ExportRequestRequest, ExportRequestResponse, ImportAnswerRequest, ImportAnswerResponse,
+    ImportEntitlementRequest, ImportEntitlementResponse, ListAccessTokensRequest, ListAccessTokensResponse,
+    ListInstalledEntitlementsRequest, ListInstalledEntitlementsResponse, RenewCertificateRequest,
+    RenewCertificateResponse, RevokeAccessTokenRequest, RevokeAccessTokenResponse,
     licensing_admin_service_server::LicensingAdminService,
 };
 use tonic::{Request, Response, Status};
 
-use super::{access, shown};
-use crate::{access::Access, renewal::Renewal, updates::Updates};
+use super::{access, shown, system_event};
+use crate::{access::Access, renewal::Renewal, system_event::SystemEvents, updates::Updates};
 
-/// Serves what the local administrator does: enrolment, renewal, entitlements, access tokens.
+/// Serves what the local administrator does: enrolment, renewal, entitlements, access tokens, events.
 #[derive(Debug, Clone)]
 pub(crate) struct AdminRpc {
     pub(crate) renewal: Arc<Renewal>,
     pub(crate) updates: Arc<Updates>,
     pub(crate) access: Arc<Access>,
+    pub(crate) system_events: SystemEvents,
 }
 
 #[tonic::async_trait]
@@ -125,5 +127,19 @@ impl LicensingAdminService for AdminRpc {
         request: Request<RevokeAccessTokenRequest>,
     ) -> Result<Response<RevokeAccessTokenResponse>, Status> {
         access::revoke(self.access.tokens(), request).await
+    }
+
+    async fn add_event(
+        &self,
+        request: Request<AddEventRequest>,
+    ) -> Result<Response<AddEventResponse>, Status> {
+        system_event::add(&self.system_events, request).await
+    }
+
+    async fn end_event(
+        &self,
+        request: Request<EndEventRequest>,
+    ) -> Result<Response<EndEventResponse>, Status> {
+        system_event::end(&self.system_events, request).await
     }
 }

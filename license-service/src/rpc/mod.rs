@@ -6,6 +6,7 @@ mod gate;
 mod licensing;
 mod shown;
 mod status;
+mod system_event;
 
 pub(crate) use admin::AdminRpc;
 pub(crate) use gate::Gate;

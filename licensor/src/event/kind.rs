@@ -154,9 +154,20 @@ kinds! {
         "The access token {token} ({name}) was made for {owner}; until {expires} it may be used for: {allows}.";
     /// An administrator revoked an access token.
     AccessTokenRevoked = 151, "AccessTokenRevokedEvent", Info, "The access token {token} ({name}) of {owner} was revoked.";
+    /// An administrator ended an event that an administrator had added.
+    EventEnded = 159, "EventEndedEvent", Info, "Event {sequence} ({name}) was ended.";
+    /// An administrator lets nobody log in.
+    NoLogin = 160, "NoLoginEvent", Warning, "Nobody may log in: {description}";
+    /// An administrator works on the system.
+    Maintenance = 161, "MaintenanceEvent", Warning, "Maintenance: {description}";
+    /// An administrator has something to say.
+    MessageOfTheDay = 162, "MessageOfTheDayEvent", Info, "{description}";
 }
 
 impl EventKind {
+    /// The kinds that an administrator adds and ends.
+    pub const BY_HAND: &[Self] = &[Self::NoLogin, Self::Maintenance, Self::MessageOfTheDay];
+
     /// The kind with this number.
     #[must_use]
     pub fn from_id(id: u32) -> Option<Self> {

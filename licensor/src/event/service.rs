@@ -1,10 +1,6 @@
 //! `EventService`: lists and watches the log.
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::Stream;
 use proto::event::v1::{
@@ -15,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Extensions, Request, Response, Status};
 
-use super::{EventFilter, EventLog, Severity, StoredEvent};
+use super::{EventFilter, EventLog, Severity, StoredEvent, scope::scope};
 use crate::{
     clock::timestamp,
     config::Limits,
@@ -74,6 +70,8 @@ impl EventService for EventRpc {
                 pb::Severity::Warning => Some(Severity::Warning),
                 pb::Severity::Error => Some(Severity::Error),
             },
+            scope: scope(request.scope()),
+            target: Some(request.target.clone()).filter(|target| !target.is_empty()),
         };
         let filter = (self.access)(&extensions, filter).await?;
         let from = match request.page_token.as_str() {
@@ -173,8 +171,10 @@ impl Feed {
     }
 }
 
-fn message(stored: StoredEvent) -> pb::Event {
-    let StoredEvent { sequence, time, ended, event } = stored;
+/// An event as protobuf carries it.
+#[must_use]
+pub fn message(stored: StoredEvent) -> pb::Event {
+    let StoredEvent { sequence, time, ended, ended_by, event } = stored;
     let severity = match event.kind.severity() {
         Severity::Info => pb::Severity::Info,
         Severity::Warning => pb::Severity::Warning,
@@ -189,11 +189,13 @@ fn message(stored: StoredEvent) -> pb::Event {
         time: Some(timestamp(time)),
         serial: event.serial,
         node: event.node,
-        scope: pb::Scope::System.into(),
+        scope: pb::Scope::from(event.scope).into(),
+        target: event.target,
         status: status.into(),
         activated_by: event.activated_by,
-        expected_end_time: None,
-        end_time: ended.map(|ended: SystemTime| timestamp(ended)),
+        expected_end_time: event.expected_end.map(timestamp),
+        end_time: ended.map(timestamp),
+        ended_by,
         message_key: event.kind.name().to_owned(),
         message: event.kind.message(&event.arguments),
         arguments: event.arguments.into_iter().collect(),

@@ -8,8 +8,8 @@ use licensor::{
     tls::client_config,
 };
 use licensor_tests::{Bearer, Node, NodeOptions, Root, RootOptions, connect};
-use proto::licensing::v1::{AcquireLicenseRequest, licensing_service_client::LicensingServiceClient};
 use prost::Message;
+use proto::licensing::v1::{AcquireLicenseRequest, licensing_service_client::LicensingServiceClient};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use super::{PowerLoss, losses, wait_for_darkness};

@@ -4,6 +4,7 @@ use std::{
     sync::Mutex,
 };
 
+use licensor::error::Reason;
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use tonic::{Code, transport::server::UdsConnectInfo};
