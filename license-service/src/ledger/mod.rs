@@ -1,6 +1,7 @@
 //! The ledger of a licensing server: its credential, what it raised, what it issued. The only user of the store.
 
 mod records;
+mod usage;
 mod users;
 
 use std::{
@@ -24,6 +25,10 @@ use records::{EnabledRecord, RaisedRecord};
 pub(crate) use records::{
     CredentialRecord, Exported, ExportedEnrollment, ExportedRecord, Holder, KeyNames, LicenseRecord,
     RenewalRecord,
+};
+pub(crate) use usage::{
+    ChunkRecord, CounterKey, CounterRecord, EventRecord, HeadRecord, RunPart, RunRecord, SeriesRecord,
+    TermsRecord, UsageChange, VendorRecord,
 };
 
 const CREDENTIAL: &[u8] = b"credential/current";
