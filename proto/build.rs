@@ -9,6 +9,7 @@ const FILES: &[&str] = &[
     "licensor/certification/v1/carried.proto",
     "licensor/certification/v1/admin.proto",
     "licensor/licensing/v1/licensing.proto",
+    "licensor/licensing/v1/metering.proto",
     "licensor/licensing/v1/status.proto",
     "licensor/licensing/v1/admin.proto",
     "licensor/event/v1/event.proto",

@@ -21,6 +21,7 @@ use proto::{
     licensing::v1::{
         licensing_admin_service_server::{self, LicensingAdminServiceServer},
         licensing_service_server::{self, LicensingServiceServer},
+        metering_service_server::{self, MeteringServiceServer},
         status_service_server::{self, StatusServiceServer},
     },
 };
@@ -30,17 +31,23 @@ use tonic_health::pb::health_server::HealthServer;
 use crate::{
     config::Config,
     credential::Credential,
+    entitlement::Entitlements,
     expiry_watch::ExpiryWatch,
     ledger::Ledger,
     licensing::Licensing,
+    metering::Metering,
     renewal::{Automatic, KeyStore, Parts, Renewal, RevocationWatch, SeenCheckpoint, Upkeep},
-    rpc::{AdminRpc, LicensingRpc, StatusRpc},
+    rpc::{AdminRpc, LicensingRpc, MeteringRpc, StatusRpc, TooLarge},
 };
 
 /// Everything below the ports.
 struct Core {
     renewal: Arc<Renewal>,
     licensing: Arc<Licensing>,
+    metering: Arc<Metering>,
+    /// Nothing puts any in yet.
+    #[expect(dead_code, reason = "the channel is open as long as this is held")]
+    entitlements: watch::Sender<Entitlements>,
     ledger: Arc<Ledger>,
     events: Arc<EventLog>,
     metrics: Arc<Metrics>,
@@ -75,7 +82,9 @@ impl Core {
             ledger.clone(),
             renewal.subscribe(),
         ));
-        Ok(Self { renewal, licensing, ledger, events, metrics, store })
+        let (entitlements, installed) = watch::channel(Entitlements::default());
+        let metering = Metering::open(&config.metering, ledger.clone(), clock.clone(), installed).await?;
+        Ok(Self { renewal, licensing, metering, entitlements, ledger, events, metrics, store })
     }
 }
 
@@ -115,6 +124,7 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     let acceptor = Acceptor { tls, limits: config.limits.clone(), metrics: core.metrics.clone() };
     let (reflection_v1, reflection_v1alpha) = reflection(&[
         licensing_service_server::SERVICE_NAME,
+        metering_service_server::SERVICE_NAME,
         status_service_server::SERVICE_NAME,
         event_service_server::SERVICE_NAME,
     ])?;
@@ -123,6 +133,7 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         .max_decoding_message_size(largest);
     let public = grpc_server(&config.limits, &core.metrics, &clock)
         .add_service(licensing)
+        .add_service(metering(&core, largest))
         .add_service(
             StatusServiceServer::new(status(&config, &core, &clock)).max_decoding_message_size(largest),
         )
@@ -147,6 +158,8 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     });
     let routes = ops::routes(readiness, core.metrics.clone());
     parts.start("the port for operations", ops::serve(ops_listener, routes, shutdown.clone()));
+    let metering = core.metering.clone().run(config.expiry.check_interval.0, shutdown.clone());
+    parts.start("metering", metering);
     let watch = ExpiryWatch {
         ledger: core.ledger.clone(),
         credential: core.renewal.subscribe(),
@@ -198,12 +211,17 @@ fn serve_admin(
     let administrators = Administrators::new(&config.admin.uids);
     let server = tonic::transport::Server::builder()
         .layer(tonic::service::InterceptorLayer::new(move |request| administrators.check(request)))
-        .add_service(LicensingAdminServiceServer::new(AdminRpc { renewal: core.renewal.clone() }))
+        .add_service(LicensingAdminServiceServer::new(AdminRpc {
+            renewal: core.renewal.clone(),
+            metering: core.metering.clone(),
+        }))
+        .add_service(metering(core, config.limits.message_bytes))
         .add_service(StatusServiceServer::new(status(config, core, clock)))
         .add_service(EventServiceServer::new(events(config, core, &shutdown)))
         .add_service(HealthServer::new(health(core, ticks, shutdown.clone())));
     let (reflection_v1, reflection_v1alpha) = reflection(&[
         licensing_admin_service_server::SERVICE_NAME,
+        metering_service_server::SERVICE_NAME,
         status_service_server::SERVICE_NAME,
         event_service_server::SERVICE_NAME,
     ])?;
@@ -216,6 +234,11 @@ fn serve_admin(
 fn events(config: &Config, core: &Core, shutdown: &Shutdown) -> EventRpc {
     let everyone: licensor::event::EventAccess = Arc::new(|_, filter| Box::pin(async { Ok(filter) }));
     EventRpc::new(core.events.clone(), everyone, &config.limits, shutdown.clone())
+}
+
+fn metering(core: &Core, largest: usize) -> TooLarge<MeteringServiceServer<MeteringRpc>> {
+    let rpc = MeteringRpc { metering: core.metering.clone() };
+    TooLarge::new(MeteringServiceServer::new(rpc).max_decoding_message_size(largest), core.metering.clone())
 }
 
 fn status(config: &Config, core: &Core, clock: &SharedClock) -> StatusRpc {

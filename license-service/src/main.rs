@@ -8,6 +8,7 @@ mod entitlement;
 mod expiry_watch;
 mod ledger;
 mod licensing;
+mod metering;
 mod renewal;
 mod rpc;
 #[cfg(test)]

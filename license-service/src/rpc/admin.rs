@@ -1,20 +1,23 @@
 //! `LicensingAdminService`: what the local administrator calls.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
+use futures_util::Stream;
 use proto::licensing::v1::{
-    EnrollRequest, EnrollResponse, ExportRequestRequest, ExportRequestResponse, ImportAnswerRequest,
-    ImportAnswerResponse, RenewCertificateRequest, RenewCertificateResponse,
-    licensing_admin_service_server::LicensingAdminService,
+    CheckUsageRequest, CheckUsageResponse, EnrollRequest, EnrollResponse, ExportRequestRequest,
+    ExportRequestResponse, ImportAnswerRequest, ImportAnswerResponse, RenewCertificateRequest,
+    RenewCertificateResponse, licensing_admin_service_server::LicensingAdminService,
 };
 use tonic::{Request, Response, Status};
 
-use crate::renewal::Renewal;
+use super::metering::check_usage;
+use crate::{metering::Metering, renewal::Renewal};
 
-/// Serves enrolment and renewal by hand, and by files that are carried.
+/// Serves enrolment and renewal by hand, and by files that are carried, and the recount of usage.
 #[derive(Debug, Clone)]
 pub(crate) struct AdminRpc {
     pub(crate) renewal: Arc<Renewal>,
+    pub(crate) metering: Arc<Metering>,
 }
 
 #[tonic::async_trait]
@@ -47,5 +50,14 @@ impl LicensingAdminService for AdminRpc {
     ) -> Result<Response<ImportAnswerResponse>, Status> {
         let credential = self.renewal.import(&request.into_inner().answer).await?;
         Ok(Response::new(ImportAnswerResponse { certificate: credential.issuance.licensor.clone() }))
+    }
+
+    type CheckUsageStream = Pin<Box<dyn Stream<Item = Result<CheckUsageResponse, Status>> + Send>>;
+
+    async fn check_usage(
+        &self,
+        _: Request<CheckUsageRequest>,
+    ) -> Result<Response<Self::CheckUsageStream>, Status> {
+        Ok(Response::new(Box::pin(check_usage(self.metering.clone()))))
     }
 }

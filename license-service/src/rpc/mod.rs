@@ -2,8 +2,12 @@
 
 mod admin;
 mod licensing;
+mod metering;
 mod status;
+mod too_large;
 
 pub(crate) use admin::AdminRpc;
 pub(crate) use licensing::LicensingRpc;
+pub(crate) use metering::MeteringRpc;
 pub(crate) use status::StatusRpc;
+pub(crate) use too_large::TooLarge;
