@@ -150,6 +150,8 @@ reasons! {
     UsageOfAnotherOwner = "USAGE_OF_ANOTHER_OWNER", PermissionDenied;
     /// The sum of a month would be larger than what can be counted.
     UsageOverflow = "USAGE_OVERFLOW", OutOfRange;
+    /// Counters of usage are not what its events say.
+    UsageCountersWrong = "USAGE_COUNTERS_WRONG", DataLoss;
     /// A batch has more items than are taken at once.
     UsageBatchTooLarge = "USAGE_BATCH_TOO_LARGE", InvalidArgument;
     /// Something that is no CloudEvent of usage.

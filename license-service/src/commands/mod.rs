@@ -1,6 +1,8 @@
 //! The command line. All but `enroll`, `serve` and `verify` talk to the running service over its admin socket.
 
 mod carried;
+mod statements;
+mod usage;
 mod verify;
 
 use std::{
@@ -103,6 +105,12 @@ enum Command {
     /// What happened
     #[command(subcommand, after_help = "Example:\n  license-service events list --id 18")]
     Events(EventsCommand),
+    /// What was used of metered services
+    #[command(subcommand, after_help = "Example:\n  license-service usage show --month 2026-11")]
+    Usage(usage::UsageCommand),
+    /// What was used month by month, and what it costs
+    #[command(subcommand, after_help = "Example:\n  license-service statements show 2026-11")]
+    Statements(statements::StatementsCommand),
     /// Verify a licence offline
     #[command(
         after_help = "Without a revocation list nothing counts as revoked.\n\nExample:\n  license-service verify license.jwt --trust-bundle trust-bundle.pem --revocation-list root.crl"
@@ -241,6 +249,8 @@ async fn administer(command: Command, channel: Channel, output: Output) -> Resul
         Command::Import { file } => carried::import(channel, &file, output).await,
         Command::Status => status(channel, output).await,
         Command::Events(command) => events_cli::run(command, channel, output).await,
+        Command::Usage(command) => usage::run(command, channel, output).await,
+        Command::Statements(command) => statements::run(command, channel, output).await,
         // Done before anyone connects.
         Command::Enroll { .. } | Command::Serve | Command::Verify { .. } | Command::Completions { .. } => {
             Ok(())
