@@ -11,6 +11,7 @@ const FILES: &[&str] = &[
     "licensor/certification/v1/entitlement.proto",
     "licensor/licensing/v1/entitlement.proto",
     "licensor/licensing/v1/licensing.proto",
+    "licensor/licensing/v1/metering.proto",
     "licensor/licensing/v1/status.proto",
     "licensor/licensing/v1/access.proto",
     "licensor/licensing/v1/system_event.proto",

@@ -22,6 +22,7 @@ use proto::{
     licensing::v1::{
         licensing_admin_service_server::{self, LicensingAdminServiceServer},
         licensing_service_server::{self, LicensingServiceServer},
+        metering_service_server::{self, MeteringServiceServer},
         status_service_server::{self, StatusServiceServer},
     },
 };
@@ -35,8 +36,9 @@ use crate::{
     expiry_watch::ExpiryWatch,
     ledger::Ledger,
     licensing::Licensing,
+    metering::Metering,
     renewal::{Automatic, KeyStore, Parts, Renewal, RevocationWatch, SeenCheckpoint, Upkeep},
-    rpc::{AdminRpc, Gate, LicensingRpc, StatusRpc},
+    rpc::{AdminRpc, Gate, LicensingRpc, MeteringRpc, StatusRpc, TooLarge},
     system_event::SystemEvents,
     updates::{self, TimeWatch, Updates},
 };
@@ -47,6 +49,7 @@ struct Core {
     renewal: Arc<Renewal>,
     licensing: Arc<Licensing>,
     updates: Arc<Updates>,
+    metering: Arc<Metering>,
     ledger: Arc<Ledger>,
     events: Arc<EventLog>,
     metrics: Arc<Metrics>,
@@ -92,7 +95,9 @@ impl Core {
             metrics: metrics.clone(),
         };
         let access = Arc::new(Access::open(parts).await?);
-        Ok(Self { access, renewal, licensing, updates, ledger, events, metrics, store })
+        let installed = licensing.entitlements();
+        let metering = Metering::open(&config.metering, ledger.clone(), clock.clone(), installed).await?;
+        Ok(Self { access, renewal, licensing, updates, metering, ledger, events, metrics, store })
     }
 }
 
@@ -132,6 +137,7 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     let acceptor = Acceptor { tls, limits: config.limits.clone(), metrics: core.metrics.clone() };
     let (reflection_v1, reflection_v1alpha) = reflection(&[
         licensing_service_server::SERVICE_NAME,
+        metering_service_server::SERVICE_NAME,
         status_service_server::SERVICE_NAME,
         event_service_server::SERVICE_NAME,
     ])?;
@@ -141,6 +147,7 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         .max_decoding_message_size(largest);
     let public = grpc_server(&config.limits, &core.metrics, &clock)
         .add_service(gate.before(licensing))
+        .add_service(gate.before(metering(&core, largest)))
         .add_service(
             StatusServiceServer::new(status(&config, &core, &clock)).max_decoding_message_size(largest),
         )
@@ -165,6 +172,8 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     });
     let routes = ops::routes(readiness, core.metrics.clone());
     parts.start("the port for operations", ops::serve(ops_listener, routes, shutdown.clone()));
+    let metering = core.metering.clone().run(config.expiry.check_interval.0, shutdown.clone());
+    parts.start("metering", metering);
     let watch = ExpiryWatch {
         ledger: core.ledger.clone(),
         credential: core.renewal.subscribe(),
@@ -237,17 +246,20 @@ fn serve_admin(
             updates: core.updates.clone(),
             access: core.access.clone(),
             system_events: SystemEvents { ledger: core.ledger.clone(), clock: clock.clone() },
+            metering: core.metering.clone(),
         }))
         .add_service(
             Gate::Local
                 .before(LicensingServiceServer::new(LicensingRpc { licensing: core.licensing.clone() })),
         )
+        .add_service(Gate::Local.before(metering(core, config.limits.message_bytes)))
         .add_service(StatusServiceServer::new(status(config, core, clock)))
         .add_service(EventServiceServer::new(events(config, core, &shutdown)))
         .add_service(HealthServer::new(health(core, ticks, shutdown.clone())));
     let (reflection_v1, reflection_v1alpha) = reflection(&[
         licensing_admin_service_server::SERVICE_NAME,
         licensing_service_server::SERVICE_NAME,
+        metering_service_server::SERVICE_NAME,
         status_service_server::SERVICE_NAME,
         event_service_server::SERVICE_NAME,
     ])?;
@@ -260,6 +272,11 @@ fn serve_admin(
 fn events(config: &Config, core: &Core, shutdown: &Shutdown) -> EventRpc {
     let everyone: licensor::event::EventAccess = Arc::new(|_, filter| Box::pin(async { Ok(filter) }));
     EventRpc::new(core.events.clone(), everyone, &config.limits, shutdown.clone())
+}
+
+fn metering(core: &Core, largest: usize) -> TooLarge<MeteringServiceServer<MeteringRpc>> {
+    let rpc = MeteringRpc { metering: core.metering.clone() };
+    TooLarge::new(MeteringServiceServer::new(rpc).max_decoding_message_size(largest), core.metering.clone())
 }
 
 fn status(config: &Config, core: &Core, clock: &SharedClock) -> StatusRpc {

@@ -44,6 +44,8 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) log: Log,
     #[serde(default)]
+    pub(crate) metering: MeteringConfig,
+    #[serde(default)]
     pub(crate) renewal: RenewalConfig,
     #[serde(default)]
     pub(crate) revocation: RevocationConfig,
@@ -77,6 +79,22 @@ pub(crate) struct EntitlementsConfig {
 impl Default for EntitlementsConfig {
     fn default() -> Self {
         Self { automatic: true, poll_interval: Span(Duration::from_secs(6 * 3600)), trust_anchors: None }
+    }
+}
+
+/// `[metering]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct MeteringConfig {
+    /// How long after the end of its month a statement becomes final.
+    pub(crate) grace: Span,
+    /// Usage events that are taken at once.
+    pub(crate) batch: usize,
+}
+
+impl Default for MeteringConfig {
+    fn default() -> Self {
+        Self { grace: Span(Duration::from_secs(72 * 3600)), batch: 1000 }
     }
 }
 
@@ -138,6 +156,12 @@ impl Config {
         }
         if self.revocation.poll_interval.0 < Duration::from_secs(1) {
             return Err(ConfigError::unusable("revocation.poll_interval", "it must be 1s at least"));
+        }
+        if !(1..=10_000).contains(&self.metering.batch) {
+            return Err(ConfigError::unusable("metering.batch", "it must be from 1 to 10000"));
+        }
+        if self.metering.grace.0 > Duration::from_secs(28 * 86_400) {
+            return Err(ConfigError::unusable("metering.grace", "it must be 28d at most"));
         }
         if let Some(address) = &self.enrollment.root_address {
             host_and_port(address)

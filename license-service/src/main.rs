@@ -9,6 +9,7 @@ mod entitlement;
 mod expiry_watch;
 mod ledger;
 mod licensing;
+mod metering;
 mod renewal;
 mod rpc;
 mod system_event;

@@ -5,6 +5,8 @@ mod carried;
 mod entitlement;
 mod events;
 mod seats;
+mod statements;
+mod usage;
 mod verify;
 
 use std::{
@@ -132,6 +134,12 @@ enum Command {
     /// The clock of this machine
     #[command(subcommand, after_help = "Example:\n  license-service clock accept")]
     Clock(ClockCommand),
+    /// What was used of metered services
+    #[command(subcommand, after_help = "Example:\n  license-service usage show --month 2026-11")]
+    Usage(usage::UsageCommand),
+    /// What was used month by month, and what it costs
+    #[command(subcommand, after_help = "Example:\n  license-service statements show 2026-11")]
+    Statements(statements::StatementsCommand),
     /// Verify a licence offline
     #[command(
         after_help = "Without a revocation list nothing counts as revoked.\n\nExample:\n  license-service verify license.jwt --trust-bundle trust-bundle.pem --revocation-list root.crl"
@@ -290,6 +298,8 @@ async fn administer(command: Command, channel: Channel, output: Output) -> Resul
                 .into_inner();
             print_object(output, &json!({ "time": instant(accepted.time) }))
         }
+        Command::Usage(command) => usage::run(command, channel, output).await,
+        Command::Statements(command) => statements::run(command, channel, output).await,
         // Done before anyone connects.
         Command::Enroll { .. } | Command::Serve | Command::Verify { .. } | Command::Completions { .. } => {
             Ok(())

@@ -5,6 +5,7 @@ mod entitlements;
 mod records;
 mod seats;
 mod system_events;
+mod usage;
 mod users;
 
 use std::{
@@ -30,6 +31,10 @@ pub(crate) use records::{
     CredentialRecord, Exported, ExportedEnrollment, ExportedRecord, Holder, KeyNames, RenewalRecord,
 };
 pub(crate) use seats::{SeatPlace, SeatRecord};
+pub(crate) use usage::{
+    ChunkRecord, CounterKey, CounterRecord, EventRecord, HeadRecord, RunPart, RunRecord, SeriesRecord,
+    TermsRecord, UsageChange, VendorRecord,
+};
 
 const CREDENTIAL: &[u8] = b"credential/current";
 const PENDING: &str = "credential/pending/";

@@ -1,31 +1,37 @@
 //! `LicensingAdminService`: what the local administrator calls.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
+use futures_util::Stream;
 use licensor::admin::caller_name;
 use licensor::clock::timestamp;
 use proto::licensing::v1::{
     AcceptClockRequest, AcceptClockResponse, ActivateEntitlementRequest, ActivateEntitlementResponse,
-    AddEventRequest, AddEventResponse, CheckEntitlementRequest, CheckEntitlementResponse,
-    CreateAccessTokenRequest, CreateAccessTokenResponse, EndEventRequest, EndEventResponse, EnrollRequest,
-    EnrollResponse, ExportRequestRequest, ExportRequestResponse, ImportAnswerRequest, ImportAnswerResponse,
-    ImportEntitlementRequest, ImportEntitlementResponse, ListAccessTokensRequest, ListAccessTokensResponse,
-    ListInstalledEntitlementsRequest, ListInstalledEntitlementsResponse, RenewCertificateRequest,
-    RenewCertificateResponse, RevokeAccessTokenRequest, RevokeAccessTokenResponse,
+    AddEventRequest, AddEventResponse, CheckEntitlementRequest, CheckEntitlementResponse, CheckUsageRequest,
+    CheckUsageResponse, CreateAccessTokenRequest, CreateAccessTokenResponse, EndEventRequest,
+    EndEventResponse, EnrollRequest, EnrollResponse, ExportRequestRequest, ExportRequestResponse,
+    ImportAnswerRequest, ImportAnswerResponse, ImportEntitlementRequest, ImportEntitlementResponse,
+    ListAccessTokensRequest, ListAccessTokensResponse, ListInstalledEntitlementsRequest,
+    ListInstalledEntitlementsResponse, RenewCertificateRequest, RenewCertificateResponse,
+    RevokeAccessTokenRequest, RevokeAccessTokenResponse,
     licensing_admin_service_server::LicensingAdminService,
 };
 use tonic::{Request, Response, Status};
 
-use super::{access, shown, system_event};
-use crate::{access::Access, renewal::Renewal, system_event::SystemEvents, updates::Updates};
+use super::{access, metering::check_usage, shown, system_event};
+use crate::{
+    access::Access, metering::Metering, renewal::Renewal, system_event::SystemEvents, updates::Updates,
+};
 
-/// Serves what the local administrator does: enrolment, renewal, entitlements, access tokens, events.
+/// Serves what the local administrator does: enrolment, renewal, entitlements, access tokens, events, and the recount of
+/// usage.
 #[derive(Debug, Clone)]
 pub(crate) struct AdminRpc {
     pub(crate) renewal: Arc<Renewal>,
     pub(crate) updates: Arc<Updates>,
     pub(crate) access: Arc<Access>,
     pub(crate) system_events: SystemEvents,
+    pub(crate) metering: Arc<Metering>,
 }
 
 #[tonic::async_trait]
@@ -141,5 +147,14 @@ impl LicensingAdminService for AdminRpc {
         request: Request<EndEventRequest>,
     ) -> Result<Response<EndEventResponse>, Status> {
         system_event::end(&self.system_events, request).await
+    }
+
+    type CheckUsageStream = Pin<Box<dyn Stream<Item = Result<CheckUsageResponse, Status>> + Send>>;
+
+    async fn check_usage(
+        &self,
+        _: Request<CheckUsageRequest>,
+    ) -> Result<Response<Self::CheckUsageStream>, Status> {
+        Ok(Response::new(Box::pin(check_usage(self.metering.clone()))))
     }
 }

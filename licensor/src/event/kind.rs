@@ -149,6 +149,15 @@ kinds! {
     LicenseAssigned = 132, "LicenseAssignedEvent", Info, "A licence of {module} of {vendor} was assigned to {user}.";
     /// A user has none any more.
     LicenseUnassigned = 133, "LicenseUnassignedEvent", Info, "The licence of {module} of {vendor} was taken from {user}.";
+    /// Most of what a month includes is used.
+    UsageNearsAllowance = 140, "UsageNearsAllowanceEvent", Warning,
+        "{service} of {vendor}: {used} of the {allowance} that {month} includes are used, 85 % or more.";
+    /// All that a month includes is used.
+    UsageReachedAllowance = 141, "UsageReachedAllowanceEvent", Warning,
+        "{service} of {vendor}: {used} are used, and {month} includes {allowance}: whatever comes is surplus.";
+    /// A statement does not change any more.
+    StatementFinal = 142, "StatementFinalEvent", Info,
+        "The statement of {vendor} for {month} is final; its digest is {digest}.";
     /// An administrator made an access token.
     AccessTokenCreated = 150, "AccessTokenCreatedEvent", Info,
         "The access token {token} ({name}) was made for {owner}; until {expires} it may be used for: {allows}.";
