@@ -28,8 +28,7 @@ fn believed(
 }
 
 fn peer_of(issued: &Issued) -> PeerCertificate {
-    let der = issued.certificate.licensor.clone();
-    PeerCertificate { facts: Certificate::parse(&der).unwrap(), der }
+    PeerCertificate::read(&[&issued.certificate.licensor]).unwrap()
 }
 
 /// Vendor and version of what the holder of a certificate is given.
@@ -79,7 +78,7 @@ async fn the_signer_has_a_short_certificate_for_this_alone() {
     assert!(facts.entitlement_purpose && !facts.licensor_purpose && facts.renewal_address.is_none());
     // It opens nothing here.
     let der = BASE64_STANDARD.decode(signer).unwrap();
-    let peer = PeerCertificate { facts, der };
+    let peer = PeerCertificate::read(&[der]).unwrap();
     assert_eq!(reason(bench.authority.identify(Some(&peer)).await), Reason::CertificateUnknown);
 }
 
