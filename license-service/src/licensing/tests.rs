@@ -10,7 +10,10 @@ use verifier::{
 };
 
 use super::*;
-use crate::{renewal::test_node::TestNode, test_root::TestRoot};
+use crate::{
+    renewal::test_node::TestNode,
+    test_root::{OWNER, TestRoot},
+};
 
 struct Case {
     node: TestNode,
@@ -29,7 +32,7 @@ fn entitlement(version: u64, modules: Vec<Module>) -> Entitlement {
 fn claims(entitlement: Entitlement) -> (EntitlementClaims, String) {
     let claims = EntitlementClaims {
         iss: "spiffe://licensor.test/entitlements/1".into(),
-        sub: String::new(),
+        sub: OWNER.into(),
         jti: "1".into(),
         iat: 0,
         nbf: 0,
