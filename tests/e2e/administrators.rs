@@ -184,6 +184,7 @@ fn nothing_administrative_is_reachable_over_the_network() {
         &[
             "licensor.event.v1.EventService",
             "licensor.licensing.v1.LicensingService",
+            "licensor.licensing.v1.MeteringService",
             "licensor.licensing.v1.StatusService",
         ],
     );

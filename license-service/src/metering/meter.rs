@@ -91,8 +91,9 @@ impl Meter {
         clock: SharedClock,
         entitlements: EntitlementWatch,
         grace: Duration,
+        many: usize,
     ) -> Result<Self, StoreError> {
-        let index = Index::new(ledger.clone());
+        let index = Index::new(ledger.clone(), many);
         let mut meter = Self {
             ledger,
             clock,

@@ -2,6 +2,7 @@
 
 mod counting;
 mod property;
+mod runs;
 mod speed;
 mod statements;
 
@@ -79,7 +80,9 @@ impl Scene {
         let events = EventLog::open(shared.clone(), shared_clock.clone(), Metrics::shared()).await.unwrap();
         let ledger = Arc::new(Ledger::new(shared, Arc::new(events), Expiry::default()));
         let metering =
-            Metering::open(&config, ledger.clone(), shared_clock, entitlements.subscribe()).await.unwrap();
+            Metering::open_with(&config, ledger.clone(), shared_clock, entitlements.subscribe(), many())
+                .await
+                .unwrap();
         metering.tick().await.unwrap();
         Self { folder, clock, entitlements, config, store, ledger, metering }
     }
@@ -203,6 +206,16 @@ pub(super) fn acme(time_zone: &str) -> Entitlement {
         ],
         ..Entitlement::default()
     }
+}
+
+/// Events that are counted to see how fast that is, if anybody wants to know.
+pub(super) fn usage_events() -> Option<u64> {
+    std::env::var("USAGE_EVENTS").ok()?.parse().ok()
+}
+
+/// Marks that become a run: few enough for tests to have many of them.
+fn many() -> usize {
+    usage_events().map_or(512, |_| index::MANY)
 }
 
 pub(super) fn refusal(outcome: &Outcome) -> Reason {
