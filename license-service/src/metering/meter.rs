@@ -194,8 +194,9 @@ impl Meter {
                 }
             }
             Err(error) => {
-                // Whether it was kept nobody knows before the store was read again.
-                self.stale = true;
+                // Whether it was kept nobody knows before the store was read again, but where nothing can have been.
+                let nothing = matches!(error, StoreError::DiskFull { .. } | StoreError::TooLarge { .. });
+                self.stale |= !nothing;
                 let error = Error::from(error);
                 for report in reports {
                     let _ = report.answer.send(Err(error.clone()));

@@ -1,12 +1,14 @@
 //! Metering on a real store and a clock that is set by hand.
 
 mod counting;
+mod killed;
 mod property;
 mod runs;
 mod speed;
 mod statements;
 
 use std::{
+    path::Path,
     sync::{Arc, Weak},
     time::{Duration, SystemTime},
 };
@@ -32,7 +34,7 @@ use crate::entitlement::{Entitlements, Installed};
 
 /// A server that meters, without ports.
 pub(super) struct Scene {
-    folder: TempDir,
+    folder: Option<TempDir>,
     pub(super) clock: Arc<ManualClock>,
     pub(super) entitlements: watch::Sender<Entitlements>,
     pub(super) config: MeteringConfig,
@@ -60,11 +62,19 @@ impl Scene {
         entitlements: watch::Sender<Entitlements>,
         config: MeteringConfig,
     ) -> Self {
-        let options = SledOptions {
-            directory: folder.path().join("store"),
-            cache_bytes: 64 << 20,
-            minimum_free_bytes: 0,
-        };
+        let path = folder.path().to_owned();
+        Self { folder: Some(folder), ..Self::inside(&path, clock, entitlements, config).await }
+    }
+
+    /// A server in a folder that somebody else has.
+    async fn inside(
+        folder: &Path,
+        clock: Arc<ManualClock>,
+        entitlements: watch::Sender<Entitlements>,
+        config: MeteringConfig,
+    ) -> Self {
+        let options =
+            SledOptions { directory: folder.join("store"), cache_bytes: 64 << 20, minimum_free_bytes: 0 };
         // A store that another thread drops is closed a moment after nobody has it any more.
         let sled = loop {
             match SledStore::open(&options) {
@@ -84,7 +94,7 @@ impl Scene {
                 .await
                 .unwrap();
         metering.tick().await.unwrap();
-        Self { folder, clock, entitlements, config, store, ledger, metering }
+        Self { folder: None, clock, entitlements, config, store, ledger, metering }
     }
 
     /// The server after a restart.
@@ -94,7 +104,7 @@ impl Scene {
         while store.strong_count() > 0 {
             tokio::task::yield_now().await;
         }
-        Self::on(folder, clock, entitlements, config).await
+        Self::on(folder.unwrap(), clock, entitlements, config).await
     }
 
     pub(super) fn install(&self, installed: &[Entitlement]) {
