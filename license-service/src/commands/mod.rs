@@ -1,6 +1,7 @@
 //! The command line. All but `enroll`, `serve` and `verify` talk to the running service over its admin socket.
 
 mod carried;
+mod statement_csv;
 mod statements;
 mod usage;
 mod verify;

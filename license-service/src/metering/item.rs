@@ -76,7 +76,7 @@ impl Item {
             return Err(Error::new(Reason::UsageQuantityInvalid, message));
         }
         let Some((seconds, nanos)) = time.filter(|(seconds, _)| WRITABLE.contains(seconds)) else {
-            let message = "the usage has no time, or none of these millennia: say when it was";
+            let message = "the usage has no time that can be written as in RFC 3339: say when it was";
             return Err(Error::new(Reason::UsageTimeInvalid, message));
         };
         let key = key(&source, &id);

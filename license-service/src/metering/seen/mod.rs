@@ -109,11 +109,14 @@ impl Seen {
     }
 }
 
+/// Parts of one run's filter, by their numbers.
+type Parts = Vec<Option<Box<[u8]>>>;
+
 /// Parts of filters, as they were needed.
 #[derive(Debug, Default)]
 struct Filters {
     /// By run: few enough to look through.
-    parts: Vec<(u64, Vec<Option<Box<[u8]>>>)>,
+    parts: Vec<(u64, Parts)>,
     octets: usize,
 }
 
