@@ -20,6 +20,7 @@ mod life;
 mod limits;
 mod lists;
 mod lost_reply;
+mod metering;
 mod operation;
 mod passphrases;
 mod power_loss;

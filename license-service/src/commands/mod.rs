@@ -5,6 +5,7 @@ mod carried;
 mod entitlement;
 mod events;
 mod seats;
+mod statement_csv;
 mod statements;
 mod usage;
 mod verify;

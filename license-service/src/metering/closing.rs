@@ -31,7 +31,7 @@ impl Meter {
             Ok(())
         };
         let outcome = outcome.await;
-        self.stale |= outcome.is_err();
+        self.stale |= matches!(&outcome, Err(error) if !matches!(error, StoreError::DiskFull { .. }));
         outcome
     }
 

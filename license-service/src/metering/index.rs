@@ -12,17 +12,17 @@ use super::{
 use crate::ledger::{HeadRecord, Ledger, RunRecord, UsageChange};
 
 /// Marks that become a run.
-const MANY: usize = 1 << 16;
-/// Marks in memory past which nothing is counted until a run was made.
-const MOST: usize = MANY * 4;
+pub(super) const MANY: usize = 1 << 16;
+/// Marks in memory past which nothing is counted until a run was made, as multiples of those that become one.
+const MOST: usize = 4;
 /// Runs of a level that are merged.
 const FAN: usize = 8;
 
 /// What was done beside the counting.
 #[derive(Debug)]
 pub(super) enum Done {
-    /// A run was made of what had been frozen.
-    Built(Result<RunRecord, StoreError>),
+    /// A run was made of what had been frozen, in this reading of the store.
+    Built(Result<RunRecord, StoreError>, u64),
     /// One run was made of these.
     Merged(Result<RunRecord, StoreError>, Vec<u64>),
 }
@@ -30,11 +30,15 @@ pub(super) enum Done {
 /// The index, and who works at it.
 pub(super) struct Index {
     ledger: Arc<Ledger>,
+    /// Marks that become a run.
+    many: usize,
     pub(super) seen: Seen,
     /// The chunk before which everything is in what is frozen, or in a run.
     frozen_until: u64,
     building: bool,
     merging: bool,
+    /// How often the store has been read. What was frozen before may lack what another has added since.
+    readings: u64,
     /// Something failed: nothing is tried again before somebody asks for something.
     rests: bool,
     sender: mpsc::Sender<Done>,
@@ -42,14 +46,17 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub(super) fn new(ledger: Arc<Ledger>) -> Self {
+    /// An index that makes a run of so many marks.
+    pub(super) fn new(ledger: Arc<Ledger>, many: usize) -> Self {
         let (sender, done) = mpsc::channel(2);
         Self {
             ledger,
+            many,
             seen: Seen::default(),
             frozen_until: 0,
             building: false,
             merging: false,
+            readings: 0,
             rests: false,
             sender,
             done,
@@ -59,11 +66,12 @@ impl Index {
     /// Forgets what is in memory, to read it anew.
     pub(super) fn forget(&mut self) {
         self.seen = Seen::default();
+        self.readings += 1;
     }
 
     /// Whether nothing more should be counted until a run was made.
     pub(super) fn is_full(&self) -> bool {
-        self.building && self.seen.new.len() >= MOST
+        self.building && self.seen.new.len() >= MOST * self.many
     }
 
     /// Drops runs that were not made to their end.
@@ -100,7 +108,7 @@ impl Index {
     pub(super) fn work(&mut self, head: Option<&HeadRecord>) {
         let Some(head) = head.filter(|_| !self.rests) else { return };
         if !self.building {
-            if self.seen.frozen.is_none() && self.seen.new.len() >= MANY {
+            if self.seen.frozen.is_none() && self.seen.new.len() >= self.many {
                 self.seen.frozen = Some(Arc::new(std::mem::take(&mut self.seen.new)));
                 self.frozen_until = head.chunks;
             }
@@ -122,11 +130,11 @@ impl Index {
     }
 
     fn build(&self, frozen: Arc<Marks>) {
-        let (ledger, sender) = (self.ledger.clone(), self.sender.clone());
+        let (ledger, sender, readings) = (self.ledger.clone(), self.sender.clone(), self.readings);
         tokio::spawn(async move {
             let built = build(&ledger, rand::random(), &frozen).await;
             drop(frozen);
-            let _ = sender.send(Done::Built(built)).await;
+            let _ = sender.send(Done::Built(built, readings)).await;
         });
     }
 
@@ -146,18 +154,24 @@ impl Meter {
         let Some(former) = self.head.clone() else { return };
         let mut head = former.clone();
         head.generation += 1;
-        let (run, dropped) = match done {
-            Done::Built(run) => {
+        let (run, dropped, fits) = match done {
+            Done::Built(run, readings) => {
                 self.index.building = false;
                 head.indexed = head.indexed.max(self.index.frozen_until);
-                (run, Vec::new())
+                (run, Vec::new(), readings == self.index.readings)
             }
             Done::Merged(run, dropped) => {
                 self.index.merging = false;
+                let before = head.runs.len();
                 head.runs.retain(|run| !dropped.contains(&run.id));
-                (run, dropped)
+                let fits = before - head.runs.len() == dropped.len();
+                (run, dropped, fits)
             }
         };
+        if !fits {
+            self.index.drop_runs(run.into_iter().map(|run| run.id).collect());
+            return;
+        }
         let installed = match run {
             Ok(run) => {
                 head.runs.push(run);

@@ -5,8 +5,10 @@ use licensor::{
     key::sha256,
 };
 
-/// Octets of a source and an id.
+/// Octets of a source, an id, and the names of a service and a vendor.
 const LONGEST_NAME: usize = 256;
+/// Seconds since 1970 that are in a year of four digits.
+const WRITABLE: std::ops::Range<i64> = 0..253_402_300_800;
 /// The largest quantity: what every JSON reader takes for what it is.
 const LARGEST_QUANTITY: u64 = 1 << 53;
 
@@ -60,23 +62,21 @@ impl Item {
     /// `INVALID_ARGUMENT`, `USAGE_QUANTITY_INVALID` or `USAGE_TIME_INVALID`.
     pub(crate) fn check(reported: Reported) -> Result<Self> {
         let Reported { source, id, service, vendor, owner, quantity, time } = reported;
-        for (name, value) in [("source", &source), ("id", &id)] {
-            if value.is_empty() || value.len() > LONGEST_NAME || value.chars().any(char::is_control) {
+        let names = [("source", &source), ("id", &id), ("service", &service), ("vendor", &vendor)];
+        for (name, value) in names {
+            let missing = value.is_empty() && name != "vendor";
+            if missing || value.len() > LONGEST_NAME || value.chars().any(char::is_control) {
                 let message =
                     format!("{name} must have 1 to {LONGEST_NAME} octets, none of them a control character");
                 return Err(Error::new(Reason::InvalidArgument, message));
             }
         }
-        if service.is_empty() {
-            let message = "service must name a service of an entitlement";
-            return Err(Error::new(Reason::InvalidArgument, message));
-        }
         if !(1..=LARGEST_QUANTITY).contains(&quantity) {
             let message = format!("the quantity {quantity} is not one from 1 to {LARGEST_QUANTITY}");
             return Err(Error::new(Reason::UsageQuantityInvalid, message));
         }
-        let Some((seconds, nanos)) = time else {
-            let message = "the usage has no time: say when it was";
+        let Some((seconds, nanos)) = time.filter(|(seconds, _)| WRITABLE.contains(seconds)) else {
+            let message = "the usage has no time that can be written as in RFC 3339: say when it was";
             return Err(Error::new(Reason::UsageTimeInvalid, message));
         };
         let key = key(&source, &id);
@@ -143,7 +143,11 @@ mod tests {
             (Reported { service: String::new(), ..reported() }, Reason::InvalidArgument),
             (Reported { quantity: 0, ..reported() }, Reason::UsageQuantityInvalid),
             (Reported { quantity: (1 << 53) + 1, ..reported() }, Reason::UsageQuantityInvalid),
+            (Reported { service: "x".repeat(257), ..reported() }, Reason::InvalidArgument),
+            (Reported { vendor: "x".repeat(257), ..reported() }, Reason::InvalidArgument),
             (Reported { time: None, ..reported() }, Reason::UsageTimeInvalid),
+            (Reported { time: Some((i64::MAX, 0)), ..reported() }, Reason::UsageTimeInvalid),
+            (Reported { time: Some((i64::MIN, 0)), ..reported() }, Reason::UsageTimeInvalid),
         ] {
             assert_eq!(Item::check(wrong).unwrap_err().reason, reason);
         }

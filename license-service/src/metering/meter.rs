@@ -91,8 +91,9 @@ impl Meter {
         clock: SharedClock,
         entitlements: EntitlementWatch,
         grace: Duration,
+        many: usize,
     ) -> Result<Self, StoreError> {
-        let index = Index::new(ledger.clone());
+        let index = Index::new(ledger.clone(), many);
         let mut meter = Self {
             ledger,
             clock,
@@ -193,8 +194,9 @@ impl Meter {
                 }
             }
             Err(error) => {
-                // Whether it was kept nobody knows before the store was read again.
-                self.stale = true;
+                // Whether it was kept nobody knows before the store was read again, but where nothing can have been.
+                let nothing = matches!(error, StoreError::DiskFull { .. } | StoreError::TooLarge { .. });
+                self.stale |= !nothing;
                 let error = Error::from(error);
                 for report in reports {
                     let _ = report.answer.send(Err(error.clone()));

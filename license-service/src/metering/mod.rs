@@ -27,7 +27,7 @@ use licensor::{
     serve::Shutdown,
     store::StoreError,
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use meter::{Meter, Report, Request};
 use terms::Books;
@@ -39,8 +39,10 @@ pub(crate) use item::{Item, Reported};
 pub(crate) use meter::Outcome;
 pub(crate) use month::Month;
 
-/// Reports that wait to be counted; past it callers are told to come back.
-const WAITING: usize = 128;
+/// Reports that wait to be counted, and
+const WAITING: usize = 1024;
+/// usage events in all of them; past it callers are told to come back.
+const WAITING_EVENTS: usize = 1 << 17;
 
 /// Counts usage, and states it.
 #[derive(Debug)]
@@ -51,6 +53,7 @@ pub(crate) struct Metering {
     entitlements: EntitlementWatch,
     books: watch::Receiver<Arc<Books>>,
     batch: usize,
+    places: Semaphore,
 }
 
 impl Metering {
@@ -64,11 +67,24 @@ impl Metering {
         clock: SharedClock,
         entitlements: EntitlementWatch,
     ) -> Result<Arc<Self>, StoreError> {
-        let meter = Meter::open(ledger.clone(), clock.clone(), entitlements.clone(), config.grace.0).await?;
+        Self::open_with(config, ledger, clock, entitlements, index::MANY).await
+    }
+
+    /// As [`Metering::open`], with an index that makes a run of so many marks.
+    async fn open_with(
+        config: &MeteringConfig,
+        ledger: Arc<Ledger>,
+        clock: SharedClock,
+        entitlements: EntitlementWatch,
+        many: usize,
+    ) -> Result<Arc<Self>, StoreError> {
+        let (clock_of_meter, subscribed) = (clock.clone(), entitlements.clone());
+        let meter = Meter::open(ledger.clone(), clock_of_meter, subscribed, config.grace.0, many).await?;
         let books = meter.books.subscribe();
         let (requests, received) = mpsc::channel(WAITING);
         tokio::spawn(meter.run(received));
-        Ok(Arc::new(Self { requests, ledger, clock, entitlements, books, batch: config.batch }))
+        let places = Semaphore::new(WAITING_EVENTS);
+        Ok(Arc::new(Self { requests, ledger, clock, entitlements, books, batch: config.batch, places }))
     }
 
     /// Counts usage events, and says what became of each, in their order. It works while nothing is issued.
@@ -93,6 +109,8 @@ impl Metering {
         let mut counted = if items.is_empty() {
             Vec::new()
         } else {
+            let events = u32::try_from(items.len()).unwrap_or(u32::MAX);
+            let _place = self.places.try_acquire_many(events).map_err(|_| overloaded())?;
             self.ask(|answer| Request::Count(Report { items, answer })).await?
         }
         .into_iter();
@@ -175,15 +193,16 @@ impl Metering {
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<Result<T>>) -> Request) -> Result<T> {
         let (answer, answered) = oneshot::channel();
         self.requests.try_send(request(answer)).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => {
-                let wait = Duration::from_millis(rand::random_range(100..500));
-                Error::new(Reason::Overloaded, "too much usage is reported at once: try again later")
-                    .retry_after(wait)
-            }
+            mpsc::error::TrySendError::Full(_) => overloaded(),
             mpsc::error::TrySendError::Closed(_) => gone(),
         })?;
         answered.await.map_err(|_| gone())?
     }
+}
+
+fn overloaded() -> Error {
+    let wait = Duration::from_millis(rand::random_range(100..500));
+    Error::new(Reason::Overloaded, "too much usage is reported at once: try again later").retry_after(wait)
 }
 
 /// Whoever counts has ended: the service is about to end, too.

@@ -51,7 +51,7 @@ struct Counter {
 impl Tally {
     pub(super) fn new(head: &HeadRecord, last: Option<&OpenChunk>) -> Self {
         Self {
-            marks: Marks::new(),
+            marks: Marks::default(),
             writer: Writer::new(head.chunks, last),
             counters: HashMap::new(),
             events: 0,

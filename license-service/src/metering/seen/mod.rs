@@ -8,7 +8,11 @@
 mod build;
 mod run;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, Hasher},
+    sync::Arc,
+};
 
 use licensor::store::StoreError;
 
@@ -22,7 +26,47 @@ use run::{block_of, decode_block, filter_has, filter_of};
 const FILTERS: usize = 32 << 20;
 
 /// Marks by their keys.
-pub(super) type Marks = HashMap<Key, Mark>;
+pub(super) type Marks = HashMap<Key, Mark, Scatter>;
+
+/// Scatters keys, which are digests, with a secret: nobody can choose many that fall together.
+#[derive(Debug, Clone)]
+pub(super) struct Scatter(u64);
+
+impl Default for Scatter {
+    fn default() -> Self {
+        Self(rand::random::<u64>() | 1)
+    }
+}
+
+impl BuildHasher for Scatter {
+    type Hasher = Scattered;
+
+    fn build_hasher(&self) -> Scattered {
+        Scattered { secret: self.0, state: self.0 }
+    }
+}
+
+/// A key that is being scattered.
+#[derive(Debug)]
+pub(super) struct Scattered {
+    secret: u64,
+    state: u64,
+}
+
+impl Hasher for Scattered {
+    fn write(&mut self, octets: &[u8]) {
+        for part in octets.chunks(8) {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            let product = u128::from(self.state ^ u64::from_ne_bytes(word)) * u128::from(self.secret);
+            self.state = (product as u64) ^ ((product >> 64) as u64);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.state
+    }
+}
 
 /// The index.
 #[derive(Debug, Default)]
@@ -59,16 +103,20 @@ impl Seen {
 
     /// Forgets what is in memory of runs that are not among these.
     pub(super) fn keep_only(&mut self, runs: &[RunRecord]) {
-        self.filters.parts.retain(|id, _| runs.iter().any(|run| run.id == *id));
-        let kept = self.filters.parts.values().flatten().flatten();
+        self.filters.parts.retain(|(id, _)| runs.iter().any(|run| run.id == *id));
+        let kept = self.filters.parts.iter().flat_map(|(_, parts)| parts.iter().flatten());
         self.filters.octets = kept.map(|part| part.len()).sum();
     }
 }
 
+/// Parts of one run's filter, by their numbers.
+type Parts = Vec<Option<Box<[u8]>>>;
+
 /// Parts of filters, as they were needed.
 #[derive(Debug, Default)]
 struct Filters {
-    parts: HashMap<u64, Vec<Option<Box<[u8]>>>>,
+    /// By run: few enough to look through.
+    parts: Vec<(u64, Parts)>,
     octets: usize,
 }
 
@@ -77,7 +125,8 @@ impl Filters {
     async fn has(&mut self, ledger: &Ledger, run: &RunRecord, key: &Key) -> Result<bool, StoreError> {
         let number = filter_of(run, key);
         let place = number as usize;
-        if let Some(part) = self.parts.get(&run.id).and_then(|parts| parts.get(place)?.as_ref()) {
+        let known = self.parts.iter().find(|(id, _)| *id == run.id);
+        if let Some(part) = known.and_then(|(_, parts)| parts.get(place)?.as_ref()) {
             return Ok(filter_has(part, key));
         }
         // A part that is not there has nothing.
@@ -88,9 +137,12 @@ impl Filters {
             self.octets = 0;
         }
         self.octets += part.len();
-        let parts = self.parts.entry(run.id).or_default();
-        parts.resize(parts.len().max(1 << run.filter_bits), None);
-        parts[place] = Some(part);
+        let known = self.parts.iter().position(|(id, _)| *id == run.id);
+        let known = known.unwrap_or_else(|| {
+            self.parts.push((run.id, vec![None; 1 << run.filter_bits]));
+            self.parts.len() - 1
+        });
+        self.parts[known].1[place] = Some(part);
         Ok(has)
     }
 }

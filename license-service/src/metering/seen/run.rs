@@ -12,6 +12,8 @@ const BLOCK: u64 = 120;
 pub(super) const FULL: usize = 240;
 /// Marks that a part of the filter stands for on average at most.
 const FILTER: u64 = 3072;
+/// Octets of a line of a filter.
+const LINE: usize = 64;
 /// Bits of the filter for each mark: of a thousand unknown keys about one or two are not told from known ones.
 const BITS: u64 = 14;
 /// Bits that a mark sets.
@@ -21,7 +23,8 @@ const PROBES: u64 = 8;
 pub(super) fn form(id: u64, level: u32, marks: u64) -> RunRecord {
     let bits = |each: u64| marks.div_ceil(each).max(1).next_power_of_two().trailing_zeros();
     let filter_bits = bits(FILTER);
-    let filter_octets = ((marks * BITS) >> filter_bits).div_ceil(8).max(8);
+    let filter_octets =
+        ((marks * BITS) >> filter_bits).div_ceil(8).next_multiple_of(LINE as u64).max(LINE as u64);
     RunRecord {
         id,
         level,
@@ -48,24 +51,31 @@ pub(super) fn filter_of(run: &RunRecord, key: &Key) -> u32 {
 
 /// Whether a part of a filter may have a key.
 pub(super) fn filter_has(part: &[u8], key: &Key) -> bool {
-    !part.is_empty() && probes(part.len(), key).all(|bit| part[bit / 8] & (1 << (bit % 8)) != 0)
+    let (line, mut probes) = probes(part.len() / LINE, key);
+    let line = part.get(line..line + LINE);
+    line.is_some_and(|line| probes.all(|bit| line[bit / 8] & (1 << (bit % 8)) != 0))
 }
 
 /// Adds a key to a part of a filter.
 pub(super) fn filter_add(part: &mut [u8], key: &Key) {
-    for bit in probes(part.len(), key) {
-        part[bit / 8] |= 1 << (bit % 8);
+    let (line, probes) = probes(part.len() / LINE, key);
+    if let Some(line) = part.get_mut(line..line + LINE) {
+        for bit in probes {
+            line[bit / 8] |= 1 << (bit % 8);
+        }
     }
 }
 
-/// Bits that stand for a key, from those of its bits that choose no part.
-fn probes(octets: usize, key: &Key) -> impl Iterator<Item = usize> {
+/// Where the line of a key begins, and the bits in it that stand for the key: from those of the key's bits that choose no
+/// part. All of them are in one line, because each line costs a look into memory.
+fn probes(lines: usize, key: &Key) -> (usize, impl Iterator<Item = usize>) {
     let [_, _, _, _, a, b, c, d, e, f, g, h, i, j, k, l] = *key;
-    let first =
-        u64::from(u32::from_be_bytes([a, b, c, d])) ^ (u64::from(u32::from_be_bytes([i, j, k, l])) << 32);
-    let step = u64::from(u32::from_be_bytes([e, f, g, h])) | 1;
-    let bits = octets as u64 * 8;
-    (0..PROBES).map(move |probe| (first.wrapping_add(probe.wrapping_mul(step)) % bits) as usize)
+    let line = (u64::from(u32::from_be_bytes([a, b, c, d])) * lines as u64) >> 32;
+    let first = u64::from_be_bytes([e, f, g, h, i, j, k, l]);
+    let step = (first >> 32) | 1;
+    let bits = (0..PROBES)
+        .map(move |probe| (first.wrapping_add(probe.wrapping_mul(step)) % (LINE as u64 * 8)) as usize);
+    (line as usize * LINE, bits)
 }
 
 pub(super) fn encode_block(marks: &[(Key, Mark)]) -> Vec<u8> {

@@ -1,11 +1,14 @@
 //! Metering on a real store and a clock that is set by hand.
 
 mod counting;
+mod killed;
 mod property;
+mod runs;
 mod speed;
 mod statements;
 
 use std::{
+    path::Path,
     sync::{Arc, Weak},
     time::{Duration, SystemTime},
 };
@@ -31,7 +34,7 @@ use crate::entitlement::{Entitlements, Installed};
 
 /// A server that meters, without ports.
 pub(super) struct Scene {
-    folder: TempDir,
+    folder: Option<TempDir>,
     pub(super) clock: Arc<ManualClock>,
     pub(super) entitlements: watch::Sender<Entitlements>,
     pub(super) config: MeteringConfig,
@@ -59,11 +62,19 @@ impl Scene {
         entitlements: watch::Sender<Entitlements>,
         config: MeteringConfig,
     ) -> Self {
-        let options = SledOptions {
-            directory: folder.path().join("store"),
-            cache_bytes: 64 << 20,
-            minimum_free_bytes: 0,
-        };
+        let path = folder.path().to_owned();
+        Self { folder: Some(folder), ..Self::inside(&path, clock, entitlements, config).await }
+    }
+
+    /// A server in a folder that somebody else has.
+    async fn inside(
+        folder: &Path,
+        clock: Arc<ManualClock>,
+        entitlements: watch::Sender<Entitlements>,
+        config: MeteringConfig,
+    ) -> Self {
+        let options =
+            SledOptions { directory: folder.join("store"), cache_bytes: 64 << 20, minimum_free_bytes: 0 };
         // A store that another thread drops is closed a moment after nobody has it any more.
         let sled = loop {
             match SledStore::open(&options) {
@@ -79,9 +90,11 @@ impl Scene {
         let events = EventLog::open(shared.clone(), shared_clock.clone(), Metrics::shared()).await.unwrap();
         let ledger = Arc::new(Ledger::new(shared, Arc::new(events), Expiry::default()));
         let metering =
-            Metering::open(&config, ledger.clone(), shared_clock, entitlements.subscribe()).await.unwrap();
+            Metering::open_with(&config, ledger.clone(), shared_clock, entitlements.subscribe(), many())
+                .await
+                .unwrap();
         metering.tick().await.unwrap();
-        Self { folder, clock, entitlements, config, store, ledger, metering }
+        Self { folder: None, clock, entitlements, config, store, ledger, metering }
     }
 
     /// The server after a restart.
@@ -91,7 +104,7 @@ impl Scene {
         while store.strong_count() > 0 {
             tokio::task::yield_now().await;
         }
-        Self::on(folder, clock, entitlements, config).await
+        Self::on(folder.unwrap(), clock, entitlements, config).await
     }
 
     pub(super) fn install(&self, installed: &[Entitlement]) {
@@ -203,6 +216,16 @@ pub(super) fn acme(time_zone: &str) -> Entitlement {
         ],
         ..Entitlement::default()
     }
+}
+
+/// Events that are counted to see how fast that is, if anybody wants to know.
+pub(super) fn usage_events() -> Option<u64> {
+    std::env::var("USAGE_EVENTS").ok()?.parse().ok()
+}
+
+/// Marks that become a run: few enough for tests to have many of them.
+fn many() -> usize {
+    usage_events().map_or(512, |_| index::MANY)
 }
 
 pub(super) fn refusal(outcome: &Outcome) -> Reason {
