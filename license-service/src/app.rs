@@ -147,7 +147,7 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         .max_decoding_message_size(largest);
     let public = grpc_server(&config.limits, &core.metrics, &clock)
         .add_service(gate.before(licensing))
-        .add_service(gate.before(metering(&core, largest)))
+        .add_service(gate.before(metering(&config, &core, &shutdown)))
         .add_service(
             StatusServiceServer::new(status(&config, &core, &clock)).max_decoding_message_size(largest),
         )
@@ -252,7 +252,7 @@ fn serve_admin(
             Gate::Local
                 .before(LicensingServiceServer::new(LicensingRpc { licensing: core.licensing.clone() })),
         )
-        .add_service(Gate::Local.before(metering(core, config.limits.message_bytes)))
+        .add_service(Gate::Local.before(metering(config, core, &shutdown)))
         .add_service(StatusServiceServer::new(status(config, core, clock)))
         .add_service(EventServiceServer::new(events(config, core, &shutdown)))
         .add_service(HealthServer::new(health(core, ticks, shutdown.clone())));
@@ -274,9 +274,15 @@ fn events(config: &Config, core: &Core, shutdown: &Shutdown) -> EventRpc {
     EventRpc::new(core.events.clone(), everyone, &config.limits, shutdown.clone())
 }
 
-fn metering(core: &Core, largest: usize) -> TooLarge<MeteringServiceServer<MeteringRpc>> {
-    let rpc = MeteringRpc { metering: core.metering.clone() };
-    TooLarge::new(MeteringServiceServer::new(rpc).max_decoding_message_size(largest), core.metering.clone())
+fn metering(
+    config: &Config,
+    core: &Core,
+    shutdown: &Shutdown,
+) -> TooLarge<MeteringServiceServer<MeteringRpc>> {
+    let (metering, longest) = (core.metering.clone(), config.limits.connection_age.0);
+    let rpc = MeteringRpc::new(metering, config.metering.streams, longest, shutdown.clone());
+    let server = MeteringServiceServer::new(rpc).max_decoding_message_size(config.limits.message_bytes);
+    TooLarge::new(server, core.metering.clone())
 }
 
 fn status(config: &Config, core: &Core, clock: &SharedClock) -> StatusRpc {

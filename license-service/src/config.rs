@@ -90,11 +90,13 @@ pub(crate) struct MeteringConfig {
     pub(crate) grace: Span,
     /// Usage events that are taken at once.
     pub(crate) batch: usize,
+    /// Streams of usage events that are open at once.
+    pub(crate) streams: usize,
 }
 
 impl Default for MeteringConfig {
     fn default() -> Self {
-        Self { grace: Span(Duration::from_secs(72 * 3600)), batch: 1000 }
+        Self { grace: Span(Duration::from_secs(72 * 3600)), batch: 1000, streams: 256 }
     }
 }
 
@@ -160,6 +162,9 @@ impl Config {
         if !(1..=10_000).contains(&self.metering.batch) {
             return Err(ConfigError::unusable("metering.batch", "it must be from 1 to 10000"));
         }
+        if !(1..=100_000).contains(&self.metering.streams) {
+            return Err(ConfigError::unusable("metering.streams", "it must be from 1 to 100000"));
+        }
         if self.metering.grace.0 > Duration::from_secs(28 * 86_400) {
             return Err(ConfigError::unusable("metering.grace", "it must be 28d at most"));
         }
@@ -193,6 +198,9 @@ mod tests {
             "[renewal]\nat = 0.0".to_owned(),
             "[expiry]\ncheck_interval = \"1ms\"".to_owned(),
             "[entitlements]\npoll_interval = \"0s\"".to_owned(),
+            "[metering]\nbatch = 0".to_owned(),
+            "[metering]\nstreams = 0".to_owned(),
+            "[metering]\ngrace = \"29d\"".to_owned(),
         ] {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("license.toml");

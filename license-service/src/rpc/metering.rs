@@ -1,11 +1,12 @@
 //! `MeteringService`: what reporters call, and who reads what was used.
 
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::Stream;
 use licensor::{
     error::{Error, Reason, Result},
     page::page_size,
+    serve::Shutdown,
 };
 use proto::licensing::v1::{
     CheckUsageResponse, GetStatementRequest, GetStatementResponse, GetUsageRequest, GetUsageResponse,
@@ -14,7 +15,7 @@ use proto::licensing::v1::{
     UsageDifference, UsageEvent, UsageItem, UsageOutcome, UsageResult,
     metering_service_server::MeteringService, usage_item::Form,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -27,7 +28,22 @@ use crate::{
 /// Serves metering.
 #[derive(Debug, Clone)]
 pub(crate) struct MeteringRpc {
-    pub(crate) metering: Arc<Metering>,
+    metering: Arc<Metering>,
+    streams: Arc<Semaphore>,
+    longest: Duration,
+    shutdown: Shutdown,
+}
+
+impl MeteringRpc {
+    /// Serves `metering`; at most `streams` streams at once, each for `longest` at most.
+    pub(crate) fn new(
+        metering: Arc<Metering>,
+        streams: usize,
+        longest: Duration,
+        shutdown: Shutdown,
+    ) -> Self {
+        Self { metering, streams: Arc::new(Semaphore::new(streams)), longest, shutdown }
+    }
 }
 
 #[tonic::async_trait]
@@ -46,12 +62,26 @@ impl MeteringService for MeteringRpc {
         &self,
         request: Request<Streaming<ReportUsageStreamRequest>>,
     ) -> Result<Response<Self::ReportUsageStreamStream>, Status> {
+        let place = self.streams.clone().try_acquire_owned().map_err(|_| {
+            Error::new(Reason::Overloaded, "too many streams of usage are open (`metering.streams`)")
+                .retry_after(Duration::from_secs(5))
+        })?;
         let (mut batches, metering) = (request.into_inner(), self.metering.clone());
+        let (longest, shutdown) = (self.longest, self.shutdown.clone());
         // Who does not read answers is not read from either.
         let (sender, receiver) = mpsc::channel(1);
         tokio::spawn(async move {
+            let _place = place;
+            let mut old = std::pin::pin!(tokio::time::timeout(longest, std::future::pending::<()>()));
             loop {
-                let answer = match batches.message().await {
+                // A batch that was begun is answered before the stream ends.
+                let batch = tokio::select! {
+                    batch = batches.message() => batch,
+                    _ = &mut old => return,
+                    () = shutdown.wait() => return,
+                    () = sender.closed() => return,
+                };
+                let answer = match batch {
                     Ok(None) => return,
                     Ok(Some(request)) => {
                         report(&metering, request.batch.unwrap_or_default()).await.map_err(Status::from)
@@ -60,8 +90,9 @@ impl MeteringService for MeteringRpc {
                 };
                 let answer = answer.map(|answer| ReportUsageStreamResponse { answer: Some(answer) });
                 let failed = answer.is_err();
-                if sender.send(answer).await.is_err() || failed {
-                    return;
+                tokio::select! {
+                    sent = sender.send(answer) => if sent.is_err() || failed { return },
+                    _ = &mut old => return,
                 }
             }
         });
