@@ -6,6 +6,7 @@ use anyhow::Result;
 use licensor::{
     admin::{self, Administrators},
     clock::SharedClock,
+    config::ConfigError,
     data_dir::DataDir,
     event::{EventLog, EventRpc},
     health::{HealthRpc, Working},
@@ -21,6 +22,7 @@ use proto::{
     licensing::v1::{
         licensing_admin_service_server::{self, LicensingAdminServiceServer},
         licensing_service_server::{self, LicensingServiceServer},
+        metering_service_server::{self, MeteringServiceServer},
         status_service_server::{self, StatusServiceServer},
     },
 };
@@ -34,9 +36,11 @@ use crate::{
     expiry_watch::ExpiryWatch,
     ledger::Ledger,
     licensing::Licensing,
+    metering::Metering,
     renewal::{Automatic, KeyStore, Parts, Renewal, RevocationWatch, SeenCheckpoint, Upkeep},
-    rpc::{AdminRpc, Gate, LicensingRpc, StatusRpc},
+    rpc::{AdminRpc, Gate, LicensingRpc, MeteringRpc, StatusRpc, TooLarge},
     system_event::SystemEvents,
+    updates::{self, TimeWatch, Updates},
 };
 
 /// Everything below the ports.
@@ -44,6 +48,8 @@ struct Core {
     access: Arc<Access>,
     renewal: Arc<Renewal>,
     licensing: Arc<Licensing>,
+    updates: Arc<Updates>,
+    metering: Arc<Metering>,
     ledger: Arc<Ledger>,
     events: Arc<EventLog>,
     metrics: Arc<Metrics>,
@@ -71,13 +77,17 @@ impl Core {
             root_address: config.enrollment.root_address.clone(),
         };
         let renewal = Arc::new(Renewal::open(parts).await?);
-        let licensing = Arc::new(Licensing::new(
-            config.licensing.clone(),
-            config.limits.signing,
-            clock.clone(),
-            ledger.clone(),
-            renewal.subscribe(),
-        ));
+        let licensing = Arc::new(
+            Licensing::open(config.limits.signing, clock.clone(), ledger.clone(), renewal.subscribe())
+                .await?,
+        );
+        let updates = Arc::new(Updates {
+            clock: clock.clone(),
+            ledger: ledger.clone(),
+            licensing: licensing.clone(),
+            credential: renewal.subscribe(),
+            anchors: trust_anchors(config)?,
+        });
         let parts = AccessParts {
             config: config.access.clone(),
             clock: clock.clone(),
@@ -85,7 +95,9 @@ impl Core {
             metrics: metrics.clone(),
         };
         let access = Arc::new(Access::open(parts).await?);
-        Ok(Self { access, renewal, licensing, ledger, events, metrics, store })
+        let installed = licensing.entitlements();
+        let metering = Metering::open(&config.metering, ledger.clone(), clock.clone(), installed).await?;
+        Ok(Self { access, renewal, licensing, updates, metering, ledger, events, metrics, store })
     }
 }
 
@@ -125,6 +137,7 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     let acceptor = Acceptor { tls, limits: config.limits.clone(), metrics: core.metrics.clone() };
     let (reflection_v1, reflection_v1alpha) = reflection(&[
         licensing_service_server::SERVICE_NAME,
+        metering_service_server::SERVICE_NAME,
         status_service_server::SERVICE_NAME,
         event_service_server::SERVICE_NAME,
     ])?;
@@ -134,6 +147,7 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         .max_decoding_message_size(largest);
     let public = grpc_server(&config.limits, &core.metrics, &clock)
         .add_service(gate.before(licensing))
+        .add_service(gate.before(metering(&core, largest)))
         .add_service(
             StatusServiceServer::new(status(&config, &core, &clock)).max_decoding_message_size(largest),
         )
@@ -158,6 +172,8 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     });
     let routes = ops::routes(readiness, core.metrics.clone());
     parts.start("the port for operations", ops::serve(ops_listener, routes, shutdown.clone()));
+    let metering = core.metering.clone().run(config.expiry.check_interval.0, shutdown.clone());
+    parts.start("metering", metering);
     let watch = ExpiryWatch {
         ledger: core.ledger.clone(),
         credential: core.renewal.subscribe(),
@@ -183,7 +199,22 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         check_interval: config.expiry.check_interval.0,
     };
     parts.start("the uses of access tokens", core.access.tokens().clone().keep_uses(shutdown.clone()));
-    parts.start("the upkeep", upkeep.run(shutdown));
+    parts.start("the upkeep", upkeep.run(shutdown.clone()));
+    let entitlements = updates::Automatic {
+        updates: core.updates.clone(),
+        clock: clock.clone(),
+        poll_interval: config.entitlements.poll_interval.0,
+        check_interval: config.expiry.check_interval.0,
+        activate: config.entitlements.automatic,
+    };
+    parts.start("entitlements", entitlements.run(shutdown.clone()));
+    let time = TimeWatch {
+        clock: clock.clone(),
+        ledger: core.ledger.clone(),
+        licensing: core.licensing.clone(),
+        check_interval: config.expiry.check_interval.0,
+    };
+    parts.start("the time watch", time.run(shutdown));
     tracing::info!(listen = %config.listen, ops = %config.ops_listen, admin = %admin_path.display(), "serving");
     let outcome = parts.run(stop, core.store.failure(), config.limits.drain.0).await;
     // One that stays behind is replaced at the next start.
@@ -212,19 +243,23 @@ fn serve_admin(
         .layer(tonic::service::InterceptorLayer::new(move |request| administrators.check(request)))
         .add_service(LicensingAdminServiceServer::new(AdminRpc {
             renewal: core.renewal.clone(),
+            updates: core.updates.clone(),
             access: core.access.clone(),
             system_events: SystemEvents { ledger: core.ledger.clone(), clock: clock.clone() },
+            metering: core.metering.clone(),
         }))
         .add_service(
             Gate::Local
                 .before(LicensingServiceServer::new(LicensingRpc { licensing: core.licensing.clone() })),
         )
+        .add_service(Gate::Local.before(metering(core, config.limits.message_bytes)))
         .add_service(StatusServiceServer::new(status(config, core, clock)))
         .add_service(EventServiceServer::new(events(config, core, &shutdown)))
         .add_service(HealthServer::new(health(core, ticks, shutdown.clone())));
     let (reflection_v1, reflection_v1alpha) = reflection(&[
         licensing_admin_service_server::SERVICE_NAME,
         licensing_service_server::SERVICE_NAME,
+        metering_service_server::SERVICE_NAME,
         status_service_server::SERVICE_NAME,
         event_service_server::SERVICE_NAME,
     ])?;
@@ -237,6 +272,11 @@ fn serve_admin(
 fn events(config: &Config, core: &Core, shutdown: &Shutdown) -> EventRpc {
     let everyone: licensor::event::EventAccess = Arc::new(|_, filter| Box::pin(async { Ok(filter) }));
     EventRpc::new(core.events.clone(), everyone, &config.limits, shutdown.clone())
+}
+
+fn metering(core: &Core, largest: usize) -> TooLarge<MeteringServiceServer<MeteringRpc>> {
+    let rpc = MeteringRpc { metering: core.metering.clone() };
+    TooLarge::new(MeteringServiceServer::new(rpc).max_decoding_message_size(largest), core.metering.clone())
 }
 
 fn status(config: &Config, core: &Core, clock: &SharedClock) -> StatusRpc {
@@ -258,6 +298,21 @@ fn health(core: &Core, ticks: watch::Receiver<u64>, shutdown: Shutdown) -> Healt
         (status_service_server::SERVICE_NAME, Arc::new(|| true)),
     ];
     HealthRpc::new(services, ticks, shutdown)
+}
+
+/// The trust anchors of other vendors.
+fn trust_anchors(config: &Config) -> Result<Vec<Vec<u8>>, ConfigError> {
+    let Some(path) = &config.entitlements.trust_anchors else { return Ok(Vec::new()) };
+    let unusable = |problem: String| {
+        ConfigError::unusable("entitlements.trust_anchors", format!("{}: {problem}", path.display()))
+    };
+    let text = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+    let anchors = pem::parse_many(text).map_err(|error| unusable(error.to_string()))?;
+    let anchors: Vec<Vec<u8>> = anchors.into_iter().map(pem::Pem::into_contents).collect();
+    if anchors.is_empty() || anchors.iter().any(|der| verifier::Certificate::parse(der).is_err()) {
+        return Err(unusable("there must be certificates in it (PEM), and nothing else".into()));
+    }
+    Ok(anchors)
 }
 
 /// Says where renewals go if somebody may expect something else.

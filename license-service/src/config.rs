@@ -3,7 +3,6 @@
 mod access;
 
 use std::{
-    collections::HashSet,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
@@ -39,11 +38,13 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) expiry: Expiry,
     #[serde(default)]
-    pub(crate) licensing: LicensingConfig,
+    pub(crate) entitlements: EntitlementsConfig,
     #[serde(default)]
     pub(crate) limits: Limits,
     #[serde(default)]
     pub(crate) log: Log,
+    #[serde(default)]
+    pub(crate) metering: MeteringConfig,
     #[serde(default)]
     pub(crate) renewal: RenewalConfig,
     #[serde(default)]
@@ -63,30 +64,38 @@ pub(crate) struct EnrollmentConfig {
     pub(crate) root_address: Option<String>,
 }
 
-/// `[licensing]`: what licences are issued for.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+/// `[entitlements]`: where they come from, and when.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct LicensingConfig {
-    /// The owner's serial number, as it goes into licences.
-    pub(crate) serial_number: Option<String>,
-    /// The modules.
-    pub(crate) modules: Vec<Module>,
+pub(crate) struct EntitlementsConfig {
+    /// Whether a newer version comes into force by itself, if nothing stands in its way.
+    pub(crate) automatic: bool,
+    /// How often the root is asked for newer versions, give or take a fifth.
+    pub(crate) poll_interval: Span,
+    /// File with trust anchors (PEM) of vendors beside the root that enrolled this server.
+    pub(crate) trust_anchors: Option<PathBuf>,
 }
 
-/// One of `[[licensing.modules]]`.
+impl Default for EntitlementsConfig {
+    fn default() -> Self {
+        Self { automatic: true, poll_interval: Span(Duration::from_secs(6 * 3600)), trust_anchors: None }
+    }
+}
+
+/// `[metering]`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Module {
-    /// Who made it.
-    pub(crate) vendor: String,
-    /// Its name, unique within the vendor.
-    pub(crate) name: String,
-    /// What a licence for it allows.
-    #[serde(default)]
-    pub(crate) features: Vec<String>,
-    /// How long a licence for it lasts.
-    #[serde(default = "default_lease")]
-    pub(crate) lease: Span,
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct MeteringConfig {
+    /// How long after the end of its month a statement becomes final.
+    pub(crate) grace: Span,
+    /// Usage events that are taken at once.
+    pub(crate) batch: usize,
+}
+
+impl Default for MeteringConfig {
+    fn default() -> Self {
+        Self { grace: Span(Duration::from_secs(72 * 3600)), batch: 1000 }
+    }
 }
 
 /// `[renewal]`.
@@ -127,10 +136,6 @@ fn default_ops_listen() -> SocketAddr {
     (Ipv4Addr::UNSPECIFIED, 9444).into()
 }
 
-fn default_lease() -> Span {
-    Span(Duration::from_secs(3600))
-}
-
 impl Config {
     /// Reads the file, if there is one, and the environment.
     pub(crate) fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
@@ -152,23 +157,18 @@ impl Config {
         if self.revocation.poll_interval.0 < Duration::from_secs(1) {
             return Err(ConfigError::unusable("revocation.poll_interval", "it must be 1s at least"));
         }
+        if !(1..=10_000).contains(&self.metering.batch) {
+            return Err(ConfigError::unusable("metering.batch", "it must be from 1 to 10000"));
+        }
+        if self.metering.grace.0 > Duration::from_secs(28 * 86_400) {
+            return Err(ConfigError::unusable("metering.grace", "it must be 28d at most"));
+        }
         if let Some(address) = &self.enrollment.root_address {
             host_and_port(address)
                 .map_err(|problem| ConfigError::unusable("enrollment.root_address", problem))?;
         }
-        let mut seen = HashSet::new();
-        for module in &self.licensing.modules {
-            if module.vendor.is_empty() || module.name.is_empty() {
-                return Err(ConfigError::unusable("licensing.modules", "vendor and name must not be empty"));
-            }
-            if module.lease.0 < Duration::from_secs(1) {
-                let problem = format!("the lease of {} {} must be 1s at least", module.vendor, module.name);
-                return Err(ConfigError::unusable("licensing.modules", problem));
-            }
-            if !seen.insert((&module.vendor, &module.name)) {
-                let problem = format!("{} {} stands there twice", module.vendor, module.name);
-                return Err(ConfigError::unusable("licensing.modules", problem));
-            }
+        if self.entitlements.poll_interval.0 < Duration::from_secs(1) {
+            return Err(ConfigError::unusable("entitlements.poll_interval", "it must be 1s at least"));
         }
         Ok(())
     }
@@ -182,21 +182,17 @@ mod tests {
     fn the_files_that_are_delivered_are_understood() {
         let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
         for file in ["systemd/license.toml", "kubernetes/overlays/single/license.toml"] {
-            let config = Config::load(Some(&deploy.join(file))).unwrap();
-            assert!(!config.licensing.modules.is_empty());
+            Config::load(Some(&deploy.join(file))).unwrap();
         }
     }
 
     #[test]
     fn what_cannot_be_used_is_refused() {
-        let module = "[[licensing.modules]]\nvendor = \"a\"\nname = \"b\"\n";
         for wrong in [
             "[enrollment]\nroot_address = \"nowhere\"".to_owned(),
             "[renewal]\nat = 0.0".to_owned(),
             "[expiry]\ncheck_interval = \"1ms\"".to_owned(),
-            format!("{module}lease = \"0s\""),
-            format!("{module}{module}"),
-            module.replace("\"b\"", "\"\""),
+            "[entitlements]\npoll_interval = \"0s\"".to_owned(),
         ] {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("license.toml");

@@ -66,8 +66,7 @@ impl ExpiryWatch {
             None => self.ledger.raise_due(&credential.holder(), now).await?,
         }
         let problem = enabled(Some(credential), now).err().map(|error| error.message);
-        self.ledger.note_enabled(problem.as_deref(), &credential.holder()).await?;
-        self.ledger.cull_licenses(now).await
+        self.ledger.note_enabled(problem.as_deref(), &credential.holder()).await
     }
 
     fn next_deadline(&self, credential: Option<&Credential>, now: SystemTime) -> SystemTime {

@@ -9,11 +9,13 @@ mod entitlement;
 mod expiry_watch;
 mod ledger;
 mod licensing;
+mod metering;
 mod renewal;
 mod rpc;
 mod system_event;
 #[cfg(test)]
 mod test_root;
+mod updates;
 
 use std::process::ExitCode;
 

@@ -26,6 +26,8 @@ use verifier::{Certificate, oid};
 
 /// Where nobody answers, and that at once.
 const NOWHERE: &str = "127.0.0.1:1";
+/// Whom every licensing server belongs to.
+pub(crate) const OWNER: &str = "Example GmbH";
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// When tests begin.
@@ -185,6 +187,7 @@ impl TestRoot {
 
     fn certify(&self, licensor: &[u8], server: &[u8], now: SystemTime) -> RenewResponse {
         let mut params = end_entity(now);
+        params.distinguished_name.push(DnType::OrganizationName, OWNER);
         params.distinguished_name.push(DnType::CommonName, self.node);
         let spiffe_id = format!("spiffe://licensor.test/licensing-server/{}", self.node);
         params.subject_alt_names = vec![SanType::URI(spiffe_id.try_into().unwrap())];

@@ -1,10 +1,11 @@
 //! The admin socket: only the local administrator gets through.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -26,6 +27,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Administrators {
     uids: Arc<[u32]>,
+    /// How often each uid was refused.
+    refused: Arc<Mutex<BTreeMap<Option<u32>, u64>>>,
 }
 
 impl Administrators {
@@ -33,7 +36,7 @@ impl Administrators {
     #[must_use]
     pub fn new(configured: &[u32]) -> Self {
         let own = rustix::process::geteuid().as_raw();
-        Self { uids: configured.iter().copied().chain([0, own]).collect() }
+        Self { uids: configured.iter().copied().chain([0, own]).collect(), refused: Arc::default() }
     }
 
     /// Lets a caller through, or refuses.
@@ -43,7 +46,22 @@ impl Administrators {
     pub fn check(&self, request: Request<()>) -> Result<Request<()>, Status> {
         match caller(request.extensions()) {
             Some(uid) if self.uids.contains(&uid) => Ok(request),
-            uid => Err(not_administrator(uid).into()),
+            uid => {
+                self.tell(uid);
+                Err(not_administrator(uid).into())
+            }
+        }
+    }
+
+    /// A stranger who calls without end does not fill the disk with lines: of the calls of one uid, the first, the second,
+    /// the fourth and so on have one.
+    fn tell(&self, uid: Option<u32>) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let calls = refused.entry(uid).or_default();
+        *calls += 1;
+        if calls.is_power_of_two() {
+            let calls = *calls;
+            tracing::warn!(?uid, calls, "somebody who is no administrator called on the admin socket");
         }
     }
 }

@@ -134,6 +134,30 @@ reasons! {
     BorrowingNotAllowed = "BORROWING_NOT_ALLOWED", FailedPrecondition;
     /// No such assignment.
     AssignmentUnknown = "ASSIGNMENT_UNKNOWN", NotFound;
+    /// No entitlement has such a service.
+    ServiceUnknown = "SERVICE_UNKNOWN", NotFound;
+    /// Services of more than one vendor have this name.
+    ServiceAmbiguous = "SERVICE_AMBIGUOUS", InvalidArgument;
+    /// The time zone of an entitlement is none that this service knows.
+    TimeZoneUnknown = "TIME_ZONE_UNKNOWN", FailedPrecondition;
+    /// Another usage was reported under this source and id.
+    UsageIdConflict = "USAGE_ID_CONFLICT", AlreadyExists;
+    /// The usage has no time, or one that is too far ahead or too long ago.
+    UsageTimeInvalid = "USAGE_TIME_INVALID", InvalidArgument;
+    /// The quantity is none that is counted.
+    UsageQuantityInvalid = "USAGE_QUANTITY_INVALID", InvalidArgument;
+    /// The usage is of another owner.
+    UsageOfAnotherOwner = "USAGE_OF_ANOTHER_OWNER", PermissionDenied;
+    /// The sum of a month would be larger than what can be counted.
+    UsageOverflow = "USAGE_OVERFLOW", OutOfRange;
+    /// Counters of usage are not what its events say.
+    UsageCountersWrong = "USAGE_COUNTERS_WRONG", DataLoss;
+    /// A batch has more items than are taken at once.
+    UsageBatchTooLarge = "USAGE_BATCH_TOO_LARGE", InvalidArgument;
+    /// Something that is no CloudEvent of usage.
+    CloudEventInvalid = "CLOUD_EVENT_INVALID", InvalidArgument;
+    /// No such statement.
+    StatementUnknown = "STATEMENT_UNKNOWN", NotFound;
     /// The clock is behind a time that this service has seen.
     ClockRolledBack = "CLOCK_ROLLED_BACK", FailedPrecondition;
     /// The caller is not a local administrator.

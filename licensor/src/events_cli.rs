@@ -19,7 +19,7 @@ pub enum EventsCommand {
     /// List events in the order in which they were raised
     #[command(after_help = "Example:\n  events list --id 18 --output json")]
     List {
-        /// Only events with this id
+        /// Only events with this id; 125, an administrator has read something, is listed in no other way
         #[arg(long)]
         id: Option<u32>,
         /// Only events about this certificate

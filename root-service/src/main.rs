@@ -6,6 +6,7 @@ mod authority;
 mod backup;
 mod commands;
 mod config;
+mod entitlement;
 mod expiry_watch;
 mod ledger;
 mod profile;

@@ -27,6 +27,10 @@ const CA_ISSUERS: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 48, 2];
 /// Paths of SPIFFE IDs.
 const LICENSING_SERVER: &str = "licensing-server";
 const ROOT: &str = "root";
+const ENTITLEMENTS: &str = "entitlements";
+
+/// Lifetime of a certificate that signs one entitlement: the key is gone before it ends.
+const SIGNER_VALIDITY: Duration = Duration::from_secs(600);
 
 /// A name, an address or an instant that no certificate can carry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,6 +179,22 @@ impl Profile {
         Ok(params)
     }
 
+    /// The certificate of a key that signs an entitlement of the root whose audit log has this name.
+    pub(crate) fn entitlement_signer(
+        &self,
+        organization: &str,
+        log: &str,
+        issuer: IssuerFacts<'_>,
+        now: SystemTime,
+    ) -> Result<CertificateParams, NotEncodable> {
+        let mut params = end_entity(issuer, now, SIGNER_VALIDITY)?;
+        params.distinguished_name = name("Entitlements", Some(organization));
+        params.subject_alt_names = vec![SanType::URI(ia5(&self.entitlements_id(log))?)];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::Other(oid::ENTITLEMENT_PURPOSE.to_vec())];
+        params.custom_extensions = vec![issuer.places.issuer.clone()];
+        Ok(params)
+    }
+
     /// A server certificate for a TLS port.
     pub(crate) fn server(
         &self,
@@ -226,6 +246,11 @@ impl Profile {
     /// The SPIFFE ID of a licensing server, or of a root.
     pub(crate) fn spiffe_id(&self, node: &str, root: bool) -> String {
         format!("spiffe://{}/{}/{node}", self.trust_domain, if root { ROOT } else { LICENSING_SERVER })
+    }
+
+    /// The SPIFFE ID under which the root whose audit log has this name signs entitlements.
+    pub(crate) fn entitlements_id(&self, log: &str) -> String {
+        format!("spiffe://{}/{ENTITLEMENTS}/{log}", self.trust_domain)
     }
 
     /// The licensing server or root that a SPIFFE ID of this trust domain names.

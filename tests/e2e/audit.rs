@@ -46,7 +46,51 @@ fn every_change_is_an_entry_with_who_asked_for_it_and_a_refusal_is_one_too() {
     );
     let verified = root.json(&["audit", "verify"]);
     assert_eq!(verified["intact"], true);
-    assert_eq!(verified["entries"], root.event_ids().len());
+    assert_eq!(verified["entries"], root.entries());
+}
+
+#[test]
+fn a_call_that_only_reads_is_an_entry_with_who_asked_for_what_and_is_listed_only_if_asked_for() {
+    let root = Root::started(RootOptions::default());
+    let node = Node::started(&root, "berlin-1", NodeOptions::default());
+    let serial = node.serial();
+    let (before, seen) = (events(&root, "125").len(), root.event_ids());
+    let calls: &[(&[&str], &str, &str)] = &[
+        (&["status"], "GetRootStatus", ""),
+        (&["authority", "show"], "GetAuthority", ""),
+        (&["token", "list"], "ListTokens", ""),
+        (&["nodes", "list"], "ListNodes", ""),
+        (&["nodes", "show", "berlin-1"], "GetNode", "berlin-1"),
+        (&["certificates", "list"], "ListCertificates", ""),
+        (&["certificates", "list", "--node", "berlin-1"], "ListCertificates", "berlin-1"),
+        (&["certificates", "show", &serial], "GetCertificate", &serial),
+        (&["audit", "prove", &serial], "ProveCertificate", &serial),
+        (&["audit", "verify"], "VerifyAudit", ""),
+    ];
+    for (arguments, ..) in calls {
+        root.run(arguments).ok();
+    }
+    let uid = format!("uid:{}", rustix::process::getuid().as_raw());
+    let made: Vec<_> = events(&root, "125").split_off(before);
+    assert_eq!(made.len(), calls.len(), "{made:?}");
+    for (event, (_, call, about)) in made.iter().zip(calls) {
+        assert_eq!(event["name"], "AdministrativeCallMadeEvent");
+        assert_eq!((&event["activated_by"], &event["arguments"]["call"]), (&json!(uid), &json!(call)));
+        assert_eq!(event["arguments"]["about"], json!(about));
+        assert_eq!(event["message"], json!(format!("An administrator called {call}({about}).")));
+        assert!(event["time"].is_string());
+    }
+    root.run(&["nodes", "show", "paris-1"]).refused(1, &["NODE_UNKNOWN"]);
+    let refused = events(&root, "112").pop().unwrap();
+    assert_eq!(
+        refused["arguments"],
+        json!({ "call": "GetNode", "about": "paris-1", "reason": "NODE_UNKNOWN" })
+    );
+    assert_eq!(events(&root, "125").len(), before + calls.len());
+    assert_eq!(root.event_ids(), [seen, vec![112]].concat());
+    assert!(!root.log().contains("AdministrativeCallMade"), "nobody reads as many lines");
+    let verified = root.json(&["audit", "verify"]);
+    assert_eq!((&verified["intact"], &verified["entries"]), (&json!(true), &json!(root.entries())));
 }
 
 #[test]
@@ -100,7 +144,7 @@ fn a_root_that_was_put_back_is_told_by_the_checkpoints_of_its_nodes() {
     let size =
         |note: &str| note.lines().nth(1).and_then(|size| size.parse::<usize>().ok()).unwrap_or_default();
     // A checkpoint is some moments old: what is renewed later has a newer one.
-    let entries = root.event_ids().len();
+    let entries = root.entries();
     wait_for("a checkpoint with the renewal", || {
         node.json(&["renew"]);
         (size(&seen(&node)) >= entries).then_some(())

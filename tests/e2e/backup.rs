@@ -95,7 +95,7 @@ fn a_root_does_not_go_back_in_time_unless_it_is_told_to() {
     let key_id = root.json(&["status"])["authority"]["key_id"].as_str().unwrap().to_owned();
     let url = format!("http://127.0.0.1:{}/crl/{key_id}.crl", root.ops_port);
     run(Command::new(tool("curl")).args(["--silent", "--fail", "--output", text(&list), &url])).ok();
-    let entries = root.event_ids().len();
+    let entries = root.entries();
     wait_for("a checkpoint with the revocation", || {
         let note = fs::read_to_string(root.data("audit-checkpoint.txt")).unwrap_or_default();
         (note.lines().nth(1) == Some(&entries.to_string())).then_some(())
@@ -133,6 +133,61 @@ fn a_root_does_not_go_back_in_time_unless_it_is_told_to() {
         node.run(&["renew"]);
         (node.status()["disabled_reason"] == "CERTIFICATE_REVOKED").then_some(())
     });
+}
+
+#[test]
+fn what_a_root_would_forget_is_named_by_the_checkpoint_of_a_node_alone() {
+    let mut root = Root::started(RootOptions::default());
+    let [revoked, ended, witness] =
+        ["berlin-1", "paris-1", "tokyo-1"].map(|name| Node::started(&root, name, NodeOptions::default()));
+    let token = |name: &str| root.json(&["token", "create", "--node", name, "--owner", "Example GmbH"]);
+    let (used, withdrawn) = (token("oslo-1"), token("rome-1"));
+    let id = |token: &serde_json::Value| token["id"].as_str().unwrap().to_owned();
+    let file = backed_up(&root);
+    let serial = revoked.serial();
+    let ended_serial = ended.serial();
+    root.run(&["certificates", "revoke", &serial]).ok();
+    root.run(&["nodes", "decommission", "paris-1", "--yes"]).ok();
+    root.run(&["token", "revoke", &id(&withdrawn)]).ok();
+    Load::enrolled(&[used["token"].as_str().unwrap().to_owned()]);
+    let seen = || fs::read_to_string(witness.data("audit-checkpoint.txt")).unwrap_or_default();
+    let covers = |entries: usize| {
+        let size = seen().lines().nth(1).and_then(|size| size.parse::<usize>().ok());
+        witness.json(&["renew"]);
+        size.is_some_and(|size| size >= entries).then_some(())
+    };
+    let entries = root.entries();
+    wait_for("the node to see all of it", || covers(entries));
+    let later = root.folder().join("later.backup");
+    let passphrase = root.folder().join("passphrase");
+    root.run(&["backup", "create", text(&later), "--passphrase-file", text(&passphrase)]).ok();
+    let entries = root.entries() + 1;
+    wait_for("the node to see a renewal that no backup has", || covers(entries));
+    root.stop();
+    lose_data(&root);
+    let kept = witness.data("audit-checkpoint.txt");
+    let named = [
+        format!("the revocation of certificate {serial}"),
+        format!("the revocation of certificate {ended_serial}"),
+        "the end of paris-1".to_owned(),
+        format!("the use of token {} by oslo-1", id(&used)),
+        format!("the revocation of token {}", id(&withdrawn)),
+    ];
+    let refused = restore(&root, &file, &["--checkpoint", text(&kept)]);
+    // What the backup has is not named.
+    assert!(!refused.stderr.contains("by tokyo-1"), "{}", refused.stderr);
+    refused.refused(1, &[&["the root had logged"], &named.each_ref().map(String::as_str)[..]].concat());
+    let refused = restore(&root, &later, &["--checkpoint", text(&kept)]);
+    refused.refused(1, &["the root had logged", "certificate among them; take a later backup"]);
+    // Nobody takes a name out of it unseen.
+    let edited = private(&root, "edited.txt", &seen().replace(&format!("revoked {serial}\n"), ""));
+    let edited = restore(&root, &file, &["--checkpoint", text(&edited)]);
+    edited.refused(1, &["none of the root in this backup", "not signed by the authority"]);
+    assert!(!root.data("store").exists());
+    restore(&root, &file, &["--checkpoint", text(&kept), "--accept-loss"]).ok();
+    root.start();
+    assert_eq!(root.json(&["certificates", "show", &serial])["status"], "current", "that is the loss");
+    assert_eq!(root.json(&["audit", "verify"])["intact"], true);
 }
 
 #[test]

@@ -122,8 +122,18 @@ fn tables_have_a_heading_and_one_line_for_each_thing() {
         (&root, &["nodes", "list"], "NAME OWNER SERIAL NOT AFTER DECOMMISSIONED AT", 1),
         (&root, &["certificates", "list"], "SERIAL NODE NOT BEFORE NOT AFTER STATUS", 1),
         (&root, &["certificates", "list", "--node", "nobody"], "SERIAL NODE NOT BEFORE NOT AFTER STATUS", 0),
-        (&root, &["events", "list"], "SEQUENCE TIME ID NAME SEVERITY STATUS NODE MESSAGE", 3),
-        (&node, &["events", "list", "--id", "100"], "SEQUENCE TIME ID NAME SEVERITY STATUS NODE MESSAGE", 1),
+        (
+            &root,
+            &["events", "list"],
+            "SEQUENCE TIME ID NAME SEVERITY STATUS SCOPE TARGET ACTIVATED BY EXPECTED END ENDED AT NODE MESSAGE",
+            4,
+        ),
+        (
+            &node,
+            &["events", "list", "--id", "100"],
+            "SEQUENCE TIME ID NAME SEVERITY STATUS SCOPE TARGET ACTIVATED BY EXPECTED END ENDED AT NODE MESSAGE",
+            1,
+        ),
     ];
     for (service, arguments, heading, rows) in tables {
         let shown = service.run(arguments);

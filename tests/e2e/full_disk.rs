@@ -107,6 +107,9 @@ fn a_root_whose_disk_is_full_issues_nothing_says_why_and_recovers_by_itself() {
         let filler = Filler::take(&root, left);
         let token = ["token", "create", "--node", "n", "--owner", "O"];
         root.run(&token).refused(1, &["DISK_FULL", "make room"]);
+        // Whoever looks for what is wrong is answered; only the log of the system tells of that call.
+        root.run(&["status"]).ok();
+        wait_for("the line", || root.log().contains("is answered, and could not be kept").then_some(()));
         node.run(&["renew"]).refused(1, &["DISK_FULL"]);
         let status = node.status();
         assert!(status["last_renewal_error"].as_str().unwrap().contains("make room"), "{status}");

@@ -15,7 +15,7 @@ const PURPOSE: &str = "2.25.104752958.1";
 const RENEWAL: &str = "2.25.104752958.2";
 
 /// Checks a certificate below the anchor with OpenSSL, strictly and for what it is used, and with pkilint.
-fn check(anchor: &Path, certificate: &Path, purpose: &[&str]) {
+pub(crate) fn check(anchor: &Path, certificate: &Path, purpose: &[&str]) {
     let verified = run(Command::new(tool("openssl"))
         .args(["verify", "-x509_strict", "-check_ss_sig", "-CAfile"])
         .arg(anchor)
@@ -56,7 +56,7 @@ fn names(shown: &Shown) -> Vec<&str> {
 }
 
 /// Checks what all certificates have in common.
-fn check_common(shown: &Shown) {
+pub(crate) fn check_common(shown: &Shown) {
     assert_eq!(shown.line("Version:"), "3 (0x2)");
     assert_eq!(shown.line("Signature Algorithm:"), "ecdsa-with-SHA256");
     assert_eq!(shown.serial.len(), 40, "20 octets: {}", shown.serial);

@@ -10,14 +10,21 @@ use licensor_tests::{
     run_with_input, tool,
 };
 use proto::licensing::v1::{AcquireLicenseRequest, licensing_service_client::LicensingServiceClient};
-use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, PublicKeyData, SanType};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyUsagePurpose, PublicKeyData, SanType,
+};
 use serde_json::{Value, json};
 use verifier::oid::LICENSOR_PURPOSE;
 
 fn acquire(root: &Root, node: &Node) -> String {
     let line = Line::open(node, &root.data("trust-anchor.pem"));
-    let request =
-        AcquireLicenseRequest { vendor: "Example".into(), module: "crm".into(), subject: "anna".into() };
+    let request = AcquireLicenseRequest {
+        vendor: "Example".into(),
+        module: "crm".into(),
+        subject: "anna".into(),
+        ..Default::default()
+    };
     block_on(LicensingServiceClient::new(line.channel).acquire_license(request)).unwrap().into_inner().license
 }
 
@@ -73,7 +80,7 @@ fn a_stranger_verifies_a_licence_with_a_stock_library_and_the_trust_anchor() {
         assert_eq!(ours["iss"], "spiffe://licensor.local/licensing-server/berlin-1");
         assert_eq!(ours["sub"], "anna");
         let license = json!({
-            "vendor": "Example", "module": "crm", "owner": "Example GmbH", "lease": 3600, "seats": 1, "features": ["mail"],
+            "vendor": "Example", "module": "crm", "owner": "Example GmbH", "serial_number": "EX-1", "lease": 3600, "seats": 1, "features": ["mail"],
         });
         assert_eq!(ours["license"], license);
         assert_eq!(ours["exp"].as_i64().unwrap() - ours["iat"].as_i64().unwrap(), 3600);
@@ -149,30 +156,30 @@ fn a_licence_signed_with_a_certificate_of_ones_own_making_is_refused() {
     let node = Node::started(&root, "berlin-1", NodeOptions::default());
     let (license, bundle) = (acquire(&root, &node), root.data("trust-anchor.pem"));
     let (header, claims, _) = parts(&license);
-    let forged = |name: SanType| {
-        let key = PrivateKey::generate(KeyAlgorithm::P256).unwrap();
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "berlin-1");
-        params.subject_alt_names = vec![name];
-        params.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ClientAuth,
-            ExtendedKeyUsagePurpose::Other(LICENSOR_PURPOSE.to_vec()),
-        ];
-        let certificate = params.self_signed(&key).unwrap();
-        let x5c = json!([BASE64_STANDARD.encode(certificate.der())]);
-        let signed = format!("{}.{}", encode(&with(header.clone(), "/x5c", x5c)), encode(&claims));
-        let signature = key.sign_token(signed.as_bytes()).unwrap();
-        format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
-    };
-    let name = SanType::URI(claims["iss"].as_str().unwrap().try_into().unwrap());
-    let own_making = forged(name);
+    let new_key = || PrivateKey::generate(KeyAlgorithm::P256).unwrap();
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    let authority = CertifiedIssuer::self_signed(authority, new_key()).unwrap();
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "berlin-1");
+    params.subject_alt_names = vec![SanType::URI(claims["iss"].as_str().unwrap().try_into().unwrap())];
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::Other(LICENSOR_PURPOSE.to_vec())];
+    params.use_authority_key_identifier_extension = true;
+    let key = new_key();
+    let certificate = params.signed_by(&key, &authority).unwrap();
+    let x5c = json!([certificate.der(), authority.der()].map(|der| BASE64_STANDARD.encode(der)));
+    let signed = format!("{}.{}", encode(&with(header, "/x5c", x5c)), encode(&claims));
+    let signature = BASE64_URL_SAFE_NO_PAD.encode(key.sign_token(signed.as_bytes()).unwrap());
+    let own_making = format!("{signed}.{signature}");
     refused(&node, &own_making, &bundle, "+0", "the chain does not hold", "does not lead to a trust anchor");
-    // It is the chain alone that stops it: who trusts that certificate accepts it.
+    // It is the chain alone that stops it: who trusts that authority accepts it.
     let folder = tempfile::tempdir().unwrap();
     let anchor = folder.path().join("own.pem");
-    let der = BASE64_STANDARD.decode(parts(&own_making).0["x5c"][0].as_str().unwrap()).unwrap();
-    fs::write(&anchor, pem::encode(&pem::Pem::new("CERTIFICATE", der))).unwrap();
+    fs::write(&anchor, authority.pem()).unwrap();
     own(&node, &own_making, &anchor, "+0").ok();
+    foreign(&own_making, &anchor, "+0").ok();
 }
 
 #[test]

@@ -195,8 +195,12 @@ fn every_log_line_is_json_and_none_has_a_secret() {
     let line = Line::open(&node, &root.data("trust-anchor.pem"));
     let license = {
         let call = Pending::<_, AcquireLicenseResponse>::begin(&line.channel, ACQUIRE);
-        let request =
-            AcquireLicenseRequest { vendor: "Example".into(), module: "crm".into(), subject: "anna".into() };
+        let request = AcquireLicenseRequest {
+            vendor: "Example".into(),
+            module: "crm".into(),
+            subject: "anna".into(),
+            ..Default::default()
+        };
         call.finish(request).unwrap().license
     };
     let thief = Node::new(NodeOptions::default());
@@ -247,8 +251,12 @@ fn a_stop_finishes_calls_in_flight_and_takes_no_new_ones() {
         wait_for("the stop", || node.log().contains("calls in flight are finished first").then_some(()));
         wait_for("the port to be closed", || std::net::TcpStream::connect(("127.0.0.1", node.port)).err());
         assert!(node.is_running());
-        let request =
-            AcquireLicenseRequest { vendor: "Example".into(), module: "crm".into(), subject: "anna".into() };
+        let request = AcquireLicenseRequest {
+            vendor: "Example".into(),
+            module: "crm".into(),
+            subject: "anna".into(),
+            ..Default::default()
+        };
         let answer = call.finish(request).unwrap();
         assert!(answer.license.starts_with("ey"));
         assert_eq!(node.wait(), 0);

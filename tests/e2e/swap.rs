@@ -30,7 +30,12 @@ fn serial(channel: &Wire) -> Result<String, Status> {
 }
 
 fn acquire(subject: &str) -> AcquireLicenseRequest {
-    AcquireLicenseRequest { vendor: "Example".into(), module: "crm".into(), subject: subject.into() }
+    AcquireLicenseRequest {
+        vendor: "Example".into(),
+        module: "crm".into(),
+        subject: subject.into(),
+        ..Default::default()
+    }
 }
 
 #[test]

@@ -4,6 +4,25 @@ use std::process::Command;
 
 use crate::{Ran, Service, run, tool};
 
+/// Calls one service with grpcurl, from any thread: with the bench's access token where one is needed.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    address: String,
+    token: Option<String>,
+}
+
+impl Caller {
+    /// Calls this service.
+    pub fn of(service: &Service) -> Self {
+        Self { address: service.address(), token: service.access_token().map(ToOwned::to_owned) }
+    }
+
+    /// Calls a method.
+    pub fn call(&self, method: &str, data: &str) -> Ran {
+        run_grpcurl(&self.address, self.token.as_deref(), method, data)
+    }
+}
+
 /// Calls a method with grpcurl, with the bench's access token if the method needs one. Nothing of the server's certificate is
 /// checked: grpcurl knows only the machine's time.
 pub fn call(service: &Service, method: &str, data: &str) -> Ran {
@@ -14,11 +33,15 @@ pub fn call(service: &Service, method: &str, data: &str) -> Ran {
 
 /// Calls a method with grpcurl, with this access token.
 pub fn call_with(service: &Service, token: Option<&str>, method: &str, data: &str) -> Ran {
+    run_grpcurl(&service.address(), token, method, data)
+}
+
+fn run_grpcurl(address: &str, token: Option<&str>, method: &str, data: &str) -> Ran {
     let mut grpcurl = Command::new(tool("grpcurl"));
     if let Some(token) = token {
         grpcurl.args(["-H", &format!("authorization: Bearer {token}")]);
     }
-    run(grpcurl.args(["-insecure", "-d", data, &service.address(), method]))
+    run(grpcurl.args(["-insecure", "-d", data, address, method]))
 }
 
 /// Asks for a licence for the module that every node of the bench has.

@@ -16,7 +16,7 @@ mod service;
 mod tool;
 mod watch;
 
-pub use calls::{acquire, call, call_with, health};
+pub use calls::{Caller, acquire, call, call_with, health};
 pub use certificate::Shown;
 pub use client::{Bearer, Line, Pending, Wire, admin, block_on, certificate_request, certificates, spawn};
 pub use command::{Ran, run, run_with_input};
@@ -26,6 +26,6 @@ pub use identity::{Enrolling, Failed, Identity, connect};
 pub use load::Load;
 pub use proxy::{Answers, Proxy};
 pub use random::Random;
-pub use service::{Node, NodeOptions, Root, RootOptions, Service, free_port, wait_for};
-pub use tool::{faketime_library, tool};
+pub use service::{ENTITLEMENT, Node, NodeOptions, Root, RootOptions, Service, free_port, wait_for};
+pub use tool::{dependencies, faketime_library, tool};
 pub use watch::Watch;

@@ -66,6 +66,22 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Events that tell that an entitlement was put, and came into force.
+const OF_ENTITLEMENTS: [u64; 2] = [126, 127];
+
+/// What the owner of every licensing server on the bench has.
+pub const ENTITLEMENT: &str = r#"
+owner = "Example GmbH"
+vendor = "Example"
+serial_number = "EX-1"
+time_zone = "Europe/Berlin"
+[[modules]]
+name = "crm"
+quantity = 1000
+features = ["mail"]
+borrow = { longest = "30d", seats = 1 }
+"#;
+
 /// A service: its folder, and its process while it runs.
 #[derive(Debug)]
 pub struct Service {
@@ -274,10 +290,17 @@ impl Service {
         line.rsplit_once(' ')?.1.parse().ok()
     }
 
-    /// Ids of all events, in order.
+    /// Ids of all events, in order, but for those of the entitlement that everyone on the bench has.
     pub fn event_ids(&self) -> Vec<u64> {
         let events = self.json(&["events", "list"]);
-        events.as_array().unwrap().iter().map(|event| event["id"].as_u64().unwrap()).collect()
+        let ids = events.as_array().unwrap().iter().map(|event| event["id"].as_u64().unwrap());
+        ids.filter(|id| !OF_ENTITLEMENTS.contains(id)).collect()
+    }
+
+    /// How many entries the log has, with those that are listed only when they are asked for.
+    pub fn entries(&self) -> usize {
+        let count = |arguments: &[&str]| self.json(arguments).as_array().unwrap().len();
+        count(&["events", "list"]) + count(&["events", "list", "--id", "125"])
     }
 }
 
@@ -305,7 +328,11 @@ pub struct RootOptions {
 
 /// A root certification service.
 #[derive(Debug)]
-pub struct Root(Service);
+pub struct Root {
+    service: Service,
+    /// The entitlement has been put.
+    entitled: Once,
+}
 
 impl Root {
     /// A root that has neither been initialised nor started.
@@ -316,7 +343,7 @@ impl Root {
              public_address = \"{public_address}\"\n{}",
             options.tables
         );
-        Self(Service::new("root-service", &config, options.environment))
+        Self { service: Service::new("root-service", &config, options.environment), entitled: Once::new() }
     }
 
     /// A root that runs.
@@ -327,8 +354,16 @@ impl Root {
         root
     }
 
-    /// A token for a node on this machine.
+    /// Puts an entitlement (TOML); what the command printed.
+    pub fn entitle(&self, document: &str) -> Value {
+        self.run_with_input(&["entitlement", "put", "-", "--output", "json"], document).json()
+    }
+
+    /// A token for a node on this machine. Its owner is entitled to [`ENTITLEMENT`].
     pub fn token(&self, node: &str) -> String {
+        self.entitled.call_once(|| {
+            self.entitle(ENTITLEMENT);
+        });
         let created = self.json(&[
             "token",
             "create",
@@ -358,13 +393,13 @@ impl std::ops::Deref for Root {
     type Target = Service;
 
     fn deref(&self) -> &Service {
-        &self.0
+        &self.service
     }
 }
 
 impl std::ops::DerefMut for Root {
     fn deref_mut(&mut self) -> &mut Service {
-        &mut self.0
+        &mut self.service
     }
 }
 
@@ -385,8 +420,7 @@ impl Node {
     /// A licensing server that has neither been enrolled nor started.
     pub fn new(options: NodeOptions) -> Self {
         let config = format!(
-            "data_dir = \"{{folder}}/data\"\nlisten = \"127.0.0.1:{{port}}\"\nops_listen = \"127.0.0.1:{{ops_port}}\"\n{}\n\
-             [[licensing.modules]]\nvendor = \"Example\"\nname = \"crm\"\nfeatures = [\"mail\"]\n",
+            "data_dir = \"{{folder}}/data\"\nlisten = \"127.0.0.1:{{port}}\"\nops_listen = \"127.0.0.1:{{ops_port}}\"\n{}\n",
             options.tables
         );
         Self(Service::new("license-service", &config, options.environment))
@@ -397,7 +431,16 @@ impl Node {
         let mut node = Self::new(options);
         node.enroll(&root.token(name));
         node.start();
+        node.wait_for_entitlement();
         node
+    }
+
+    /// Waits until it knows what its owner has.
+    pub fn wait_for_entitlement(&self) {
+        wait_for("an entitlement", || {
+            let modules = self.json(&["licenses", "list"]);
+            modules.as_array().is_some_and(|modules| !modules.is_empty()).then_some(())
+        });
     }
 
     /// Enrols with a token; what the command printed.

@@ -24,6 +24,15 @@ pub fn tool(name: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("{name} is missing: `tests/run` installs it"))
 }
 
+/// A folder with what a foreign program depends on.
+///
+/// # Panics
+/// If it is not there.
+pub fn dependencies(folder: &Path) -> &Path {
+    assert!(folder.is_dir(), "{} is missing: `tests/run` installs it", folder.display());
+    folder
+}
+
 /// The library that gives a program of several threads another time (Debian's package `faketime`).
 pub fn faketime_library() -> PathBuf {
     let places =

@@ -56,13 +56,19 @@ pub struct Checkpoint {
     pub size: u64,
     /// Root of the tree over them.
     pub root: [u8; 32],
+    /// What else the log says with it, a line each: none empty, none with the end of a line in it.
+    pub extensions: Vec<String>,
 }
 
 impl Checkpoint {
     /// The text that is signed.
     #[must_use]
     pub fn text(&self) -> String {
-        format!("{}\n{}\n{}\n", self.origin, self.size, BASE64_STANDARD.encode(self.root))
+        let mut text = format!("{}\n{}\n{}\n", self.origin, self.size, BASE64_STANDARD.encode(self.root));
+        for line in &self.extensions {
+            text.extend([line, "\n"]);
+        }
+        text
     }
 
     /// The signed note with this checkpoint. Each signature is an authority's SubjectPublicKeyInfo (DER) and its ECDSA
@@ -87,13 +93,11 @@ impl Checkpoint {
         let mut lines = text.split('\n');
         let origin = lines.next().filter(|origin| !origin.is_empty()).ok_or(malformed("it names no log"))?;
         let size = lines.next().unwrap_or_default();
-        let number: u64 = size.parse().map_err(|_| malformed("its size is no number"))?;
-        if number.to_string() != size || number > LARGEST {
-            return Err(malformed("its size is no number"));
-        }
+        let number = decimal(size).ok_or(malformed("its size is no number"))?;
         let root = BASE64_STANDARD.decode(lines.next().unwrap_or_default()).ok();
         let root = root.and_then(|root| root.try_into().ok()).ok_or(malformed("it has no root hash"))?;
-        Ok(Self { origin: origin.to_owned(), size: number, root })
+        let extensions = lines.map(str::to_owned).collect();
+        Ok(Self { origin: origin.to_owned(), size: number, root, extensions })
     }
 
     /// Verifies a signed note against the certificate (DER) of the authority whose log it is.
@@ -163,7 +167,7 @@ impl InclusionProof {
     pub fn parse(text: &str) -> Result<Self, AuditError> {
         let malformed = AuditError::Malformed;
         let (proof, checkpoint) = text.split_once("\n\n").ok_or(malformed("it has no checkpoint"))?;
-        let mut lines = proof.lines();
+        let mut lines = proof.split('\n');
         if lines.next() != Some(PROOF) {
             return Err(malformed("its first line is not that of a tlog-proof"));
         }
@@ -173,7 +177,7 @@ impl InclusionProof {
         let hash = |line: &str| BASE64_STANDARD.decode(line).ok()?.try_into().ok();
         Ok(Self {
             entry: entry.ok_or(malformed("it has no entry"))?,
-            index: index.and_then(|index| index.parse().ok()).ok_or(malformed("it has no index"))?,
+            index: index.and_then(decimal).ok_or(malformed("it has no index"))?,
             hashes: lines
                 .map(|line| hash(line).ok_or(malformed("one of its hashes is none")))
                 .collect::<Result<_, _>>()?,
@@ -189,9 +193,6 @@ impl InclusionProof {
         let facts = Certificate::parse(certificate)?;
         let checkpoint = Checkpoint::verify(&self.checkpoint, authority)?;
         let not_included = AuditError::NotIncluded { index: self.index };
-        if self.index >= checkpoint.size {
-            return Err(not_included);
-        }
         let hashes = self.hashes.iter().map(|hash| Hash(*hash)).collect();
         let leaf = record_hash(&self.entry);
         check_record(&hashes, checkpoint.size, Hash(checkpoint.root), self.index, leaf)
@@ -204,6 +205,12 @@ impl InclusionProof {
         }
         Ok(checkpoint)
     }
+}
+
+/// A number that is written as it would be written here, so that nobody reads another one.
+fn decimal(text: &str) -> Option<u64> {
+    let number: u64 = text.parse().ok()?;
+    (number.to_string() == text && number <= LARGEST).then_some(number)
 }
 
 /// C2SP signed-note: the key hash of an ECDSA key is the beginning of its SubjectPublicKeyInfo's SHA-256.

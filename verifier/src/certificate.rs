@@ -1,7 +1,7 @@
 //! What a certificate says, as plain values.
 
 use x509_parser::{
-    extensions::{GeneralName, ParsedExtension},
+    extensions::{GeneralName, KeyUsage, ParsedExtension},
     prelude::{FromDer, X509Certificate},
 };
 
@@ -22,7 +22,7 @@ pub struct Certificate {
     pub organization: String,
     /// Subject, RFC 4514.
     pub subject: String,
-    /// The `spiffe:` URI of subjectAltName.
+    /// The URI of subjectAltName, if it is the only one there and a `spiffe:` one: who has two names has none.
     pub spiffe_id: Option<String>,
     /// notBefore, seconds since 1970.
     pub not_before: i64,
@@ -34,6 +34,12 @@ pub struct Certificate {
     pub issuer_key_id: String,
     /// `host:port` from the renewal access method.
     pub renewal_address: Option<String>,
+    /// Whether it may certify others: CA in basicConstraints, and keyCertSign unless there is no keyUsage.
+    pub certifies: bool,
+    /// How many authorities may follow in a path below it, if basicConstraints say.
+    pub path_length: Option<u32>,
+    /// Whether its key may sign anything else: digitalSignature, or no keyUsage.
+    pub signs: bool,
     /// Whether extendedKeyUsage has the licensor purpose.
     pub licensor_purpose: bool,
     /// Whether extendedKeyUsage has the purpose of signing entitlements.
@@ -84,6 +90,9 @@ impl Certificate {
             key_id: String::new(),
             issuer_key_id: String::new(),
             renewal_address: None,
+            certifies: false,
+            path_length: None,
+            signs: true,
             licensor_purpose: false,
             entitlement_purpose: false,
             public_key_info: parsed.public_key().raw.to_vec(),
@@ -93,19 +102,31 @@ impl Certificate {
                 algorithm.parameters.as_ref().and_then(|p| p.as_oid().ok()).map(|curve| curve.to_id_string()),
             ),
         };
-        for extension in parsed.extensions() {
+        // An extension that is there twice could be read in two ways (RFC 5280 §4.2).
+        for extension in parsed.extensions_map().map_err(|_| MalformedCertificate)?.values() {
             certificate.read_extension(extension.parsed_extension());
         }
+        let usage = parsed.key_usage().map_err(|_| MalformedCertificate)?.map(|usage| usage.value);
+        certificate.certifies &= usage.is_none_or(KeyUsage::key_cert_sign);
+        certificate.signs = usage.is_none_or(KeyUsage::digital_signature);
         Ok(certificate)
     }
 
     fn read_extension(&mut self, extension: &ParsedExtension<'_>) {
         match extension {
             ParsedExtension::SubjectAlternativeName(names) => {
-                self.spiffe_id = names.general_names.iter().find_map(|name| match name {
-                    GeneralName::URI(uri) if uri.starts_with("spiffe://") => Some((*uri).to_owned()),
+                let mut uris = names.general_names.iter().filter_map(|name| match name {
+                    GeneralName::URI(uri) => Some(*uri),
                     _ => None,
                 });
+                self.spiffe_id = match (uris.next(), uris.next()) {
+                    (Some(uri), None) if uri.starts_with("spiffe://") => Some(uri.to_owned()),
+                    _ => None,
+                };
+            }
+            ParsedExtension::BasicConstraints(constraints) => {
+                self.certifies = constraints.ca;
+                self.path_length = constraints.path_len_constraint;
             }
             ParsedExtension::SubjectKeyIdentifier(id) => self.key_id = hex(id.0),
             ParsedExtension::AuthorityKeyIdentifier(id) => {

@@ -198,10 +198,25 @@ impl Claims for EntitlementClaims {
     fn nbf(&self) -> i64 {
         self.nbf
     }
+
+    fn exp(&self) -> Option<i64> {
+        None
+    }
+
+    fn names(&self) -> Vec<&str> {
+        let Entitlement { vendor, modules, services, .. } = &self.entitlement;
+        let modules = modules.iter().map(|module| module.name.as_str());
+        let services = services.iter().map(|service| service.name.as_str());
+        [&*self.iss, &self.sub, &self.jti, vendor].into_iter().chain(modules).chain(services).collect()
+    }
 }
 
 /// Verifies an entitlement at `now` (seconds since 1970), and returns its claims. Whether it is for this owner, and newer
 /// than what is known, is for the caller to say.
+///
+/// The rules are those of [`crate::verify_license`], but for these: `typ` is `entitlement+jwt`; the certificate has the
+/// purpose of signing entitlements (`NOT_AN_ENTITLEMENT_SIGNER`); besides `iss`, `sub` and `jti`, the vendor and the names
+/// of modules and services are not empty; and there is no `exp` (`MALFORMED`).
 ///
 /// # Errors
 /// [`JwsError`] with the first thing that is wrong.

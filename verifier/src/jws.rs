@@ -5,11 +5,13 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, UnparsedPublicKey, VerificationAlgorithm,
 };
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine};
-use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned, de::IgnoredAny};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use crate::{
     AuditError, Certificate, ChainError, InclusionProof, RevocationList,
     chain::{Purpose, verify_signer_chain},
+    json,
 };
 
 const OID_EC: &str = "1.2.840.10045.2.1";
@@ -28,20 +30,8 @@ pub struct Header {
     pub x5c: Vec<String>,
 }
 
-/// The header as it is read: there are no critical members, and one that is there must not be passed over (RFC 7515
-/// §4.1.11).
-#[derive(Deserialize)]
-struct ReceivedHeader {
-    alg: String,
-    typ: String,
-    x5c: Vec<String>,
-    #[serde(default, deserialize_with = "present")]
-    crit: bool,
-}
-
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    IgnoredAny::deserialize(deserializer).map(|_| true)
-}
+/// More certificates are in no chain of ours; to look for a path among many takes time.
+const LONGEST_CHAIN: usize = 8;
 
 /// Why a licence or an entitlement is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -108,12 +98,40 @@ pub enum JwsError {
         /// `nbf`.
         nbf: i64,
     },
+    /// `iat` lies ahead.
+    #[error("it was issued at {iat} (seconds since 1970), which lies ahead")]
+    IssuedAhead {
+        /// `iat`.
+        iat: i64,
+    },
     /// `exp` of a licence has passed.
     #[error("the licence expired at {exp} (seconds since 1970)")]
     Expired {
         /// `exp`.
         exp: i64,
     },
+}
+
+impl JwsError {
+    /// What is wrong, for programs: stays the same when the sentence is reworded.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "MALFORMED",
+            Self::WrongType { .. } => "WRONG_TYPE",
+            Self::WrongAlgorithm { .. } => "WRONG_ALGORITHM",
+            Self::KeyNotAccepted => "KEY_NOT_ACCEPTED",
+            Self::Chain(error) => error.reason(),
+            Self::Unproved(_) => "UNPROVED",
+            Self::Revoked { .. } => "REVOKED",
+            Self::BadSignature => "BAD_SIGNATURE",
+            Self::WrongIssuer { .. } => "WRONG_ISSUER",
+            Self::OutlivesLicensor { .. } => "OUTLIVES_LICENSOR",
+            Self::NotYetValid { .. } => "NOT_YET_VALID",
+            Self::IssuedAhead { .. } => "ISSUED_AHEAD",
+            Self::Expired { .. } => "EXPIRED",
+        }
+    }
 }
 
 /// The JWS algorithm of a certificate's key, if anything can be signed with it.
@@ -146,10 +164,25 @@ pub struct Trust<'a> {
 }
 
 /// What all claims have (RFC 7519 §4.1).
-pub(crate) trait Claims: DeserializeOwned {
+pub(crate) trait Claims: DeserializeOwned + Serialize {
     fn iss(&self) -> &str;
     fn iat(&self) -> i64;
     fn nbf(&self) -> i64;
+    /// Nothing if claims of this kind have none.
+    fn exp(&self) -> Option<i64>;
+    /// What must not be empty.
+    fn names(&self) -> Vec<&str>;
+}
+
+/// The certificates (DER) that a licence or an entitlement names as the issuers of its signer. Nobody vouches for them;
+/// they are those by which, beside the anchors, a list may be verified ([`RevocationList::verify`]) that is about this chain.
+///
+/// # Errors
+/// [`JwsError::Malformed`].
+pub fn issuers(jws: &str) -> Result<Vec<Vec<u8>>, JwsError> {
+    let (header, _, _) = split(jws.trim_ascii())?;
+    let (header, _) = read_json::<Header>(header, "its header")?;
+    Ok(read_chain(&header)?.split_off(1))
 }
 
 /// Verifies everything but what is special to one kind of claims; those, and the signer.
@@ -160,35 +193,30 @@ pub(crate) fn verify<C: Claims>(
     trust: Trust<'_>,
     now: i64,
 ) -> Result<(C, Certificate), JwsError> {
-    let jws = jws.trim();
-    let mut parts = jws.split('.');
-    let (Some(header), Some(payload), Some(signature), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(JwsError::Malformed("it does not have three parts"));
-    };
+    let jws = jws.trim_ascii();
+    let (header, payload, signature) = split(jws)?;
     let signed_length = header.len() + 1 + payload.len();
-    let header: ReceivedHeader = decode_json(header, "its header")?;
+    let (header, members) = read_json::<Header>(header, "its header")?;
     if header.typ != typ {
         return Err(JwsError::WrongType { found: header.typ, expected: typ });
     }
-    if header.crit {
+    // There are no critical members, and one that is there must not be passed over (RFC 7515 §4.1.11); `b64` would make
+    // something else of what was signed (RFC 7797).
+    if members.get("crit").is_some() || members.get("b64").is_some() {
         return Err(JwsError::Malformed("it has critical header members, and should have none"));
     }
-    let chain = header
-        .x5c
-        .iter()
-        .map(|der| BASE64_STANDARD.decode(der))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| JwsError::Malformed("x5c is not base64"))?;
+    let chain = read_chain(&header)?;
     let [leaf, issuers @ ..] = chain.as_slice() else {
         return Err(JwsError::Malformed("x5c is empty"));
     };
-    let claims: C = decode_json(payload, "its claims")?;
-    let signer = verify_signer_chain(leaf, issuers, trust.anchors, claims.iat(), purpose)?;
-    check_revocation(&signer, issuers, trust.revocation_lists)?;
+    let (claims, members) = read_json::<C>(payload, "its claims")?;
+    check_claims(&claims, &members)?;
+    let issuer_facts = issuers.iter().map(|der| Certificate::parse(der)).collect::<Result<Vec<_>, _>>();
+    let (signer, path) = verify_signer_chain(leaf, issuers, trust.anchors, claims.iat(), purpose)?;
+    check_revocation(&signer, &issuer_facts.map_err(ChainError::from)?, &path, trust.revocation_lists)?;
     if let Some(proof) = trust.proof {
-        check_proof(proof, leaf, &signer, issuers.iter().chain(trust.anchors))?;
+        // The one that the path goes through: `x5c` could bring along another of the same name and key identifier.
+        proof.verify(leaf, path.first().map(Vec::as_slice).unwrap_or_default())?;
     }
     let (expected, verification) = algorithm(&signer).ok_or(JwsError::KeyNotAccepted)?;
     if header.alg != expected {
@@ -204,45 +232,87 @@ pub(crate) fn verify<C: Claims>(
     if claims.iss() != certified {
         return Err(JwsError::WrongIssuer { claimed: claims.iss().to_owned(), certified });
     }
-    if now.saturating_add(trust.leeway) < claims.nbf() {
+    let latest = now.saturating_add(trust.leeway);
+    if latest < claims.nbf() {
         return Err(JwsError::NotYetValid { nbf: claims.nbf() });
     }
+    if latest < claims.iat() {
+        return Err(JwsError::IssuedAhead { iat: claims.iat() });
+    }
     Ok((claims, signer))
+}
+
+/// The three parts of a compact JWS.
+fn split(jws: &str) -> Result<(&str, &str, &str), JwsError> {
+    let mut parts = jws.split('.');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(header), Some(payload), Some(signature), None) => Ok((header, payload, signature)),
+        _ => Err(JwsError::Malformed("it does not have three parts")),
+    }
+}
+
+/// The certificates of the header: one at least.
+fn read_chain(header: &Header) -> Result<Vec<Vec<u8>>, JwsError> {
+    if header.x5c.is_empty() {
+        return Err(JwsError::Malformed("x5c is empty"));
+    }
+    if header.x5c.len() > LONGEST_CHAIN {
+        return Err(JwsError::Malformed("x5c is too long"));
+    }
+    let chain = header.x5c.iter().map(|der| BASE64_STANDARD.decode(der)).collect::<Result<_, _>>();
+    chain.map_err(|_| JwsError::Malformed("x5c is not base64"))
+}
+
+/// What claims must be, whoever signed them.
+fn check_claims<C: Claims>(claims: &C, members: &Value) -> Result<(), JwsError> {
+    if claims.names().iter().any(|name| name.is_empty()) {
+        return Err(JwsError::Malformed("a name in its claims is empty"));
+    }
+    if claims.exp().is_some_and(|exp| exp <= claims.nbf()) {
+        return Err(JwsError::Malformed("it ends before it begins"));
+    }
+    // Whoever does not know itself in an audience must refuse (RFC 7519 §4.1.3).
+    if members.get("aud").is_some() {
+        return Err(JwsError::Malformed("it is for an audience, and should be for none"));
+    }
+    if claims.exp().is_none() && members.get("exp").is_some() {
+        return Err(JwsError::Malformed("it has exp, and should have none"));
+    }
+    Ok(())
 }
 
 /// Whether it was revoked before or after the time of issue makes no difference: who has a stolen key can date
 /// back.
 fn check_revocation(
     signer: &Certificate,
-    issuers: &[Vec<u8>],
+    issuers: &[Certificate],
+    path: &[Vec<u8>],
     lists: &[RevocationList],
 ) -> Result<(), JwsError> {
-    if lists.is_empty() {
-        return Ok(());
+    let named = std::iter::once(signer).chain(issuers).filter_map(|certificate| {
+        let revoked = lists.iter().find_map(|list| list.find_certificate(certificate))?;
+        Some((certificate.serial.clone(), revoked))
+    });
+    // A certificate need not say by which key it was issued; the path does.
+    let path: Vec<_> = std::iter::once(signer.clone())
+        .chain(path.iter().filter_map(|der| Certificate::parse(der).ok()))
+        .collect();
+    let led = path.windows(2).filter_map(|pair| {
+        let [certificate, issuer] = pair else { return None };
+        let certificate = Certificate { issuer_key_id: issuer.key_id.clone(), ..certificate.clone() };
+        let revoked = lists.iter().find_map(|list| list.find_certificate(&certificate))?;
+        Some((certificate.serial, revoked))
+    });
+    match named.chain(led).next() {
+        Some((serial, revoked)) => Err(JwsError::Revoked { serial, at: revoked.at }),
+        None => Ok(()),
     }
-    let issuers = issuers.iter().filter_map(|der| Certificate::parse(der).ok());
-    for certificate in std::iter::once(signer.clone()).chain(issuers) {
-        if let Some(revoked) = lists.iter().find_map(|list| list.find_certificate(&certificate)) {
-            return Err(JwsError::Revoked { serial: certificate.serial, at: revoked.at });
-        }
-    }
-    Ok(())
 }
 
-fn check_proof<'a>(
-    proof: &InclusionProof,
-    leaf: &[u8],
-    signer: &Certificate,
-    mut authorities: impl Iterator<Item = &'a Vec<u8>>,
-) -> Result<(), JwsError> {
-    let issuer = authorities
-        .find(|der| Certificate::parse(der).is_ok_and(|authority| authority.key_id == signer.issuer_key_id));
-    // The path was verified, so there is one.
-    proof.verify(leaf, issuer.map(Vec::as_slice).unwrap_or_default())?;
-    Ok(())
-}
-
-fn decode_json<T: for<'de> Deserialize<'de>>(part: &str, what: &'static str) -> Result<T, JwsError> {
+fn read_json<T: DeserializeOwned + Serialize>(
+    part: &str,
+    what: &'static str,
+) -> Result<(T, Value), JwsError> {
     let octets = BASE64_URL_SAFE_NO_PAD.decode(part).map_err(|_| JwsError::Malformed(what))?;
-    serde_json::from_slice(&octets).map_err(|_| JwsError::Malformed(what))
+    json::read(&octets).ok_or(JwsError::Malformed(what))
 }

@@ -49,6 +49,21 @@ pub enum RevocationListError {
     },
 }
 
+impl RevocationListError {
+    /// What is wrong, for programs: stays the same when the sentence is reworded.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "REVOCATION_LIST_MALFORMED",
+            Self::WrongIssuer { .. } => "REVOCATION_LIST_WRONG_ISSUER",
+            Self::NotACrlSigner { .. } => "REVOCATION_LIST_NOT_A_SIGNER",
+            Self::BadSignature => "REVOCATION_LIST_BAD_SIGNATURE",
+            Self::NotYetValid { .. } => "REVOCATION_LIST_NOT_YET_VALID",
+            Self::Expired { .. } => "REVOCATION_LIST_EXPIRED",
+        }
+    }
+}
+
 /// A certificate on a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revoked {

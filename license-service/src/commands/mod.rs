@@ -2,7 +2,12 @@
 
 mod access;
 mod carried;
+mod entitlement;
 mod events;
+mod seats;
+mod statement_csv;
+mod statements;
+mod usage;
 mod verify;
 
 use std::{
@@ -23,7 +28,7 @@ use licensor::{
     store::StoreError,
 };
 use proto::licensing::v1::{
-    EnrollRequest, GetStatusRequest, RenewCertificateRequest,
+    AcceptClockRequest, EnrollRequest, GetStatusRequest, RenewCertificateRequest,
     licensing_admin_service_client::LicensingAdminServiceClient, status_service_client::StatusServiceClient,
 };
 use serde_json::{Value, json};
@@ -31,6 +36,11 @@ use tonic::transport::Channel;
 use verifier::Certificate;
 
 use crate::{app, config::Config};
+
+use self::{
+    entitlement::EntitlementCommand,
+    seats::{AssignmentsCommand, LicensesCommand},
+};
 
 /// Licensing server: issues licences under a licensor certificate that it renews by itself.
 #[derive(Debug, Parser)]
@@ -107,6 +117,30 @@ enum Command {
     /// What happened, and what the administrator tells everyone
     #[command(subcommand, after_help = "Example:\n  license-service events list --id 18")]
     Events(events::NodeEventsCommand),
+    /// What licences there are, in use and available
+    #[command(subcommand, after_help = "Example:\n  license-service licenses list --output json")]
+    Licenses(LicensesCommand),
+    /// Who has a seat: by name, or for a lease
+    #[command(
+        subcommand,
+        after_help = "Example:\n  license-service assignments add --module crm --user anna"
+    )]
+    Assignments(AssignmentsCommand),
+    /// What the owner has of each vendor
+    #[command(
+        subcommand,
+        after_help = "Example:\n  license-service entitlement check && license-service entitlement activate"
+    )]
+    Entitlement(EntitlementCommand),
+    /// The clock of this machine
+    #[command(subcommand, after_help = "Example:\n  license-service clock accept")]
+    Clock(ClockCommand),
+    /// What was used of metered services
+    #[command(subcommand, after_help = "Example:\n  license-service usage show --month 2026-11")]
+    Usage(usage::UsageCommand),
+    /// What was used month by month, and what it costs
+    #[command(subcommand, after_help = "Example:\n  license-service statements show 2026-11")]
+    Statements(statements::StatementsCommand),
     /// Verify a licence offline
     #[command(
         after_help = "Without a revocation list nothing counts as revoked.\n\nExample:\n  license-service verify license.jwt --trust-bundle trust-bundle.pem --revocation-list root.crl"
@@ -130,6 +164,15 @@ enum Command {
         /// The shell
         shell: Shell,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum ClockCommand {
+    /// Take the clock for right though a later time has been seen: it was wrong then
+    #[command(
+        after_help = "A clock that was set back would let leases end twice: no seats are given until it is right again, or accepted.\n\nExample:\n  license-service clock accept"
+    )]
+    Accept,
 }
 
 /// Runs one command.
@@ -246,6 +289,18 @@ async fn administer(command: Command, channel: Channel, output: Output) -> Resul
         Command::Status => status(channel, output).await,
         Command::Access(command) => access::run(command, channel, output).await,
         Command::Events(command) => events::run(command, channel, output).await,
+        Command::Licenses(command) => seats::licenses(command, channel, output).await,
+        Command::Assignments(command) => seats::assignments(command, channel, output).await,
+        Command::Entitlement(command) => entitlement::run(command, channel, output).await,
+        Command::Clock(ClockCommand::Accept) => {
+            let accepted = LicensingAdminServiceClient::new(channel)
+                .accept_clock(AcceptClockRequest {})
+                .await?
+                .into_inner();
+            print_object(output, &json!({ "time": instant(accepted.time) }))
+        }
+        Command::Usage(command) => usage::run(command, channel, output).await,
+        Command::Statements(command) => statements::run(command, channel, output).await,
         // Done before anyone connects.
         Command::Enroll { .. } | Command::Serve | Command::Verify { .. } | Command::Completions { .. } => {
             Ok(())

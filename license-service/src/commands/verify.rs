@@ -31,11 +31,14 @@ pub(super) fn verify(
         .map_err(|error| Failure::Failed(format!("{}: {error}", bundle.display())))?;
     let anchors: Vec<Vec<u8>> = anchors.into_iter().map(pem::Pem::into_contents).collect();
     let now = unix_seconds(SystemClock::shared().now());
+    // A list is that of an anchor, or of one of the issuers in the licence, whose path is verified with it.
+    let issuers = verifier::jws::issuers(&license).unwrap_or_default();
+    let signers = [anchors.as_slice(), issuers.as_slice()].concat();
     let lists = lists
         .iter()
         .map(|path| {
             let der = fs::read(path).map_err(|error| unreadable(path, error))?;
-            let list = RevocationList::verify(&der, &anchors)
+            let list = RevocationList::verify(&der, &signers)
                 .and_then(|list| list.check_dates(now, LEEWAY).map(|()| list));
             list.map_err(|error| {
                 let next = "fetch the newest list from the address in the licensor certificate";

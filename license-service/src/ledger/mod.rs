@@ -1,8 +1,11 @@
 //! The ledger of a licensing server: its credential, what it raised, what it issued. The only user of the store.
 
 mod access;
+mod entitlements;
 mod records;
+mod seats;
 mod system_events;
+mod usage;
 mod users;
 
 use std::{
@@ -19,14 +22,18 @@ use licensor::{
     store::{Batch, SharedStore, StoreError},
 };
 use prost::Message;
-use verifier::{Revoked, certificate::octets, revocation::reason_name};
+use verifier::{Revoked, revocation::reason_name};
 
 use records::{EnabledRecord, RaisedRecord};
 
 pub(crate) use access::AccessTokenRecord;
 pub(crate) use records::{
-    CredentialRecord, Exported, ExportedEnrollment, ExportedRecord, Holder, KeyNames, LicenseRecord,
-    RenewalRecord,
+    CredentialRecord, Exported, ExportedEnrollment, ExportedRecord, Holder, KeyNames, RenewalRecord,
+};
+pub(crate) use seats::{SeatPlace, SeatRecord};
+pub(crate) use usage::{
+    ChunkRecord, CounterKey, CounterRecord, EventRecord, HeadRecord, RunPart, RunRecord, SeriesRecord,
+    TermsRecord, UsageChange, VendorRecord,
 };
 
 const CREDENTIAL: &[u8] = b"credential/current";
@@ -35,7 +42,6 @@ const EXPORTED: &[u8] = b"credential/exported";
 const RENEWAL: &[u8] = b"renewal";
 const ENABLED: &[u8] = b"enabled";
 const RAISED: &str = "raised/";
-const LICENSE: &[u8] = b"license/";
 
 /// The ledger of one licensing server.
 #[derive(Debug)]
@@ -275,30 +281,6 @@ impl Ledger {
         format!("{what}/{serial}/{}", *self.events.subscribe().borrow() + 1)
     }
 
-    /// Keeps a licence.
-    pub(crate) async fn add_license(&self, license: &LicenseRecord) -> Result<(), StoreError> {
-        let mut batch = Batch::new();
-        batch.add(license_key(license.expires_at, &license.id), license.encode_to_vec());
-        self.store.commit(batch).await.map(|_| ())
-    }
-
-    /// Drops licences that expired a day before `now` or earlier: a clock that ran ahead for a while takes none.
-    pub(crate) async fn cull_licenses(&self, now: SystemTime) -> Result<(), StoreError> {
-        let end = license_key(unix_seconds(now) - 86_400, "");
-        loop {
-            let page = self.store.scan(LICENSE, LICENSE, 500).await?;
-            let mut batch = Batch::new();
-            let expired: Vec<_> = page.into_iter().map(|(key, _)| key).filter(|key| *key < end).collect();
-            if expired.is_empty() {
-                return Ok(());
-            }
-            for key in expired {
-                batch.delete(key);
-            }
-            self.store.commit(batch).await?;
-        }
-    }
-
     async fn read<R: Message + Default>(&self, key: &[u8]) -> Result<Option<R>, StoreError> {
         self.store.get(key).await?.as_deref().map(decode).transpose()
     }
@@ -329,11 +311,4 @@ fn raised_key(serial: &str) -> Vec<u8> {
 
 fn expiry_topic(serial: &str) -> String {
     format!("expiry/{serial}")
-}
-
-fn license_key(expires_at: i64, id: &str) -> Vec<u8> {
-    let mut key = LICENSE.to_vec();
-    key.extend(u64::try_from(expires_at).unwrap_or_default().to_be_bytes());
-    key.extend(octets(id).unwrap_or_default());
-    key
 }

@@ -118,25 +118,6 @@ pub(crate) struct Holder<'a> {
     pub(crate) validity: Validity,
 }
 
-/// A licence that was issued. Key: `license/<exp, big-endian><octets of jti>`.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct LicenseRecord {
-    #[prost(string, tag = "1")]
-    pub(crate) id: String,
-    #[prost(string, tag = "2")]
-    pub(crate) vendor: String,
-    #[prost(string, tag = "3")]
-    pub(crate) module: String,
-    #[prost(string, tag = "4")]
-    pub(crate) subject: String,
-    /// Seconds since 1970.
-    #[prost(int64, tag = "5")]
-    pub(crate) issued_at: i64,
-    /// Seconds since 1970.
-    #[prost(int64, tag = "6")]
-    pub(crate) expires_at: i64,
-}
-
 impl RenewalRecord {
     /// When a renewal last succeeded.
     pub(crate) fn succeeded(&self) -> Option<SystemTime> {

@@ -11,7 +11,7 @@ mod key_store;
 mod online;
 mod revocation;
 #[cfg(test)]
-mod test_node;
+pub(crate) mod test_node;
 mod trust;
 mod upkeep;
 

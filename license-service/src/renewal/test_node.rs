@@ -23,21 +23,22 @@ use super::{
 use crate::{
     credential::Credential,
     ledger::{CredentialRecord, ExportedRecord, Ledger},
+    licensing::Licensing,
     test_root::{TestRoot, start},
 };
 
 /// A server, and what is behind it.
-pub(super) struct TestNode {
+pub(crate) struct TestNode {
     folder: TempDir,
-    pub(super) clock: Arc<ManualClock>,
-    pub(super) ledger: Arc<Ledger>,
-    pub(super) metrics: Arc<Metrics>,
-    pub(super) renewal: Arc<Renewal>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) renewal: Arc<Renewal>,
 }
 
 /// What a refusal must leave as it was.
 #[derive(Debug, PartialEq)]
-pub(super) struct State {
+pub(crate) struct State {
     record: Option<CredentialRecord>,
     exported: Option<ExportedRecord>,
     serial: Option<String>,
@@ -48,7 +49,7 @@ pub(super) struct State {
 
 impl TestNode {
     /// A server that is not enrolled.
-    pub(super) async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::at(start());
         let options = SledOptions {
@@ -74,7 +75,7 @@ impl TestNode {
     }
 
     /// A server that `root` enrolled.
-    pub(super) async fn enrolled(root: &TestRoot) -> Self {
+    pub(crate) async fn enrolled(root: &TestRoot) -> Self {
         let node = Self::open().await;
         let request = node.renewal.export(&root.token(), false).await.unwrap();
         node.renewal.import(&root.answer(&request, node.now())).await.unwrap();
@@ -82,7 +83,7 @@ impl TestNode {
     }
 
     /// Renews as the online path does, but for the network.
-    pub(super) async fn renew(&self, root: &TestRoot) {
+    pub(crate) async fn renew(&self, root: &TestRoot) {
         let former = self.credential();
         let mut turn = self.renewal.turn.lock().await;
         let purpose = format!("renew/{}", former.facts.serial);
@@ -94,25 +95,32 @@ impl TestNode {
         self.renewal.adopt(&mut turn, checked, purpose).await.unwrap();
     }
 
-    pub(super) fn credential(&self) -> Arc<Credential> {
+    /// Its licensing, as a start finds it.
+    pub(crate) async fn licensing(&self) -> Arc<Licensing> {
+        let clock: SharedClock = self.clock.clone();
+        let credential = self.renewal.subscribe();
+        Arc::new(Licensing::open(10_000, clock, self.ledger.clone(), credential).await.unwrap())
+    }
+
+    pub(crate) fn credential(&self) -> Arc<Credential> {
         self.renewal.subscribe().borrow().clone().unwrap()
     }
 
-    pub(super) fn now(&self) -> SystemTime {
+    pub(crate) fn now(&self) -> SystemTime {
         self.clock.now()
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// How many events of a kind there are.
-    pub(super) async fn count(&self, kind: EventKind) -> usize {
+    pub(crate) async fn count(&self, kind: EventKind) -> usize {
         let filter = EventFilter { id: Some(kind.id()), ..EventFilter::default() };
         self.ledger.events().list(0, 100, &filter).await.unwrap().0.len()
     }
 
-    pub(super) async fn state(&self) -> State {
+    pub(crate) async fn state(&self) -> State {
         let credential = self.renewal.subscribe().borrow().clone();
         let mut files = Vec::new();
         for entry in std::fs::read_dir(self.folder()).unwrap().flatten() {
@@ -132,11 +140,11 @@ impl TestNode {
         }
     }
 
-    pub(super) fn key_files(&self) -> usize {
+    pub(crate) fn key_files(&self) -> usize {
         std::fs::read_dir(self.folder().join("keys")).unwrap().count()
     }
 
-    pub(super) fn advance(&self, days: u32) {
+    pub(crate) fn advance(&self, days: u32) {
         self.clock.advance(Duration::from_secs(86_400) * days);
     }
 }

@@ -1,26 +1,37 @@
 //! `LicensingAdminService`: what the local administrator calls.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
+use futures_util::Stream;
+use licensor::admin::caller_name;
+use licensor::clock::timestamp;
 use proto::licensing::v1::{
-    AddEventRequest, AddEventResponse, CreateAccessTokenRequest, CreateAccessTokenResponse, EndEventRequest,
+    AcceptClockRequest, AcceptClockResponse, ActivateEntitlementRequest, ActivateEntitlementResponse,
+    AddEventRequest, AddEventResponse, CheckEntitlementRequest, CheckEntitlementResponse, CheckUsageRequest,
+    CheckUsageResponse, CreateAccessTokenRequest, CreateAccessTokenResponse, EndEventRequest,
     EndEventResponse, EnrollRequest, EnrollResponse, ExportRequestRequest, ExportRequestResponse,
-    ImportAnswerRequest, ImportAnswerResponse, ListAccessTokensRequest, ListAccessTokensResponse,
-    RenewCertificateRequest, RenewCertificateResponse, RevokeAccessTokenRequest, RevokeAccessTokenResponse,
+    ImportAnswerRequest, ImportAnswerResponse, ImportEntitlementRequest, ImportEntitlementResponse,
+    ListAccessTokensRequest, ListAccessTokensResponse, ListInstalledEntitlementsRequest,
+    ListInstalledEntitlementsResponse, RenewCertificateRequest, RenewCertificateResponse,
+    RevokeAccessTokenRequest, RevokeAccessTokenResponse,
     licensing_admin_service_server::LicensingAdminService,
 };
 use tonic::{Request, Response, Status};
 
-use super::{access, system_event};
-use crate::{access::Access, renewal::Renewal, system_event::SystemEvents};
+use super::{access, metering::check_usage, shown, system_event};
+use crate::{
+    access::Access, metering::Metering, renewal::Renewal, system_event::SystemEvents, updates::Updates,
+};
 
-/// Serves enrolment and renewal by hand, and by files that are carried; access tokens, and events of the
-/// administrator.
+/// Serves what the local administrator does: enrolment, renewal, entitlements, access tokens, events, and the recount of
+/// usage.
 #[derive(Debug, Clone)]
 pub(crate) struct AdminRpc {
     pub(crate) renewal: Arc<Renewal>,
+    pub(crate) updates: Arc<Updates>,
     pub(crate) access: Arc<Access>,
     pub(crate) system_events: SystemEvents,
+    pub(crate) metering: Arc<Metering>,
 }
 
 #[tonic::async_trait]
@@ -53,6 +64,54 @@ impl LicensingAdminService for AdminRpc {
     ) -> Result<Response<ImportAnswerResponse>, Status> {
         let credential = self.renewal.import(&request.into_inner().answer).await?;
         Ok(Response::new(ImportAnswerResponse { certificate: credential.issuance.licensor.clone() }))
+    }
+
+    async fn list_installed_entitlements(
+        &self,
+        _: Request<ListInstalledEntitlementsRequest>,
+    ) -> Result<Response<ListInstalledEntitlementsResponse>, Status> {
+        let installed = self.updates.licensing.entitlements().borrow().clone();
+        let entitlements = installed.iter().map(|installed| shown::installed(installed)).collect();
+        Ok(Response::new(ListInstalledEntitlementsResponse { entitlements }))
+    }
+
+    async fn check_entitlement(
+        &self,
+        _: Request<CheckEntitlementRequest>,
+    ) -> Result<Response<CheckEntitlementResponse>, Status> {
+        let previews = self.updates.check().await?.into_iter().map(shown::preview).collect();
+        Ok(Response::new(CheckEntitlementResponse { previews }))
+    }
+
+    async fn import_entitlement(
+        &self,
+        request: Request<ImportEntitlementRequest>,
+    ) -> Result<Response<ImportEntitlementResponse>, Status> {
+        let preview = self.updates.import(&request.into_inner().entitlement).await?;
+        Ok(Response::new(ImportEntitlementResponse { preview: Some(shown::preview(preview)) }))
+    }
+
+    async fn activate_entitlement(
+        &self,
+        request: Request<ActivateEntitlementRequest>,
+    ) -> Result<Response<ActivateEntitlementResponse>, Status> {
+        let by = caller_name(request.extensions());
+        let ActivateEntitlementRequest { vendor, remove_superfluous } = request.into_inner();
+        let (installed, removed) = self.updates.activate(&vendor, remove_superfluous, &by).await?;
+        Ok(Response::new(ActivateEntitlementResponse {
+            entitlement: Some(shown::installed(&installed)),
+            removed: removed.into_iter().map(shown::superfluous).collect(),
+        }))
+    }
+
+    async fn accept_clock(
+        &self,
+        request: Request<AcceptClockRequest>,
+    ) -> Result<Response<AcceptClockResponse>, Status> {
+        let by = caller_name(request.extensions());
+        let now = self.updates.licensing.accept_clock().await?;
+        tracing::warn!(by, "the clock was accepted as it is, though a later time was seen");
+        Ok(Response::new(AcceptClockResponse { time: Some(timestamp(now)) }))
     }
 
     async fn create_access_token(
@@ -88,5 +147,14 @@ impl LicensingAdminService for AdminRpc {
         request: Request<EndEventRequest>,
     ) -> Result<Response<EndEventResponse>, Status> {
         system_event::end(&self.system_events, request).await
+    }
+
+    type CheckUsageStream = Pin<Box<dyn Stream<Item = Result<CheckUsageResponse, Status>> + Send>>;
+
+    async fn check_usage(
+        &self,
+        _: Request<CheckUsageRequest>,
+    ) -> Result<Response<Self::CheckUsageStream>, Status> {
+        Ok(Response::new(Box::pin(check_usage(self.metering.clone()))))
     }
 }

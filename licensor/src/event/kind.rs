@@ -123,6 +123,8 @@ kinds! {
     RequestExported = 123, "RequestExportedEvent", Info, "A request to the upstream was exported to a file, for the authority {key_id}.";
     /// An administrator had a request answered that was carried.
     RequestAnswered = 124, "RequestAnsweredEvent", Info, "A request of {holder} that was carried here was answered.";
+    /// An administrator made a call that only reads.
+    AdministrativeCallMade = 125, "AdministrativeCallMadeEvent", Info, "An administrator called {call}({about}).";
     /// What a licensing server trusts, or the certificate of its issuer, has changed.
     TrustChanged = 122, "TrustChangedEvent", Info,
         "The trust bundle of {holder}, or the certificate of its issuer, was replaced by that of the root.";
@@ -147,6 +149,15 @@ kinds! {
     LicenseAssigned = 132, "LicenseAssignedEvent", Info, "A licence of {module} of {vendor} was assigned to {user}.";
     /// A user has none any more.
     LicenseUnassigned = 133, "LicenseUnassignedEvent", Info, "The licence of {module} of {vendor} was taken from {user}.";
+    /// Most of what a month includes is used.
+    UsageNearsAllowance = 140, "UsageNearsAllowanceEvent", Warning,
+        "{service} of {vendor}: {used} of the {allowance} that {month} includes are used, 85 % or more.";
+    /// All that a month includes is used.
+    UsageReachedAllowance = 141, "UsageReachedAllowanceEvent", Warning,
+        "{service} of {vendor}: {used} are used, and {month} includes {allowance}: whatever comes is surplus.";
+    /// A statement does not change any more.
+    StatementFinal = 142, "StatementFinalEvent", Info,
+        "The statement of {vendor} for {month} is final; its digest is {digest}.";
     /// An administrator made an access token.
     AccessTokenCreated = 150, "AccessTokenCreatedEvent", Info,
         "The access token {token} ({name}) was made for {owner}; until {expires} it may be used for: {allows}.";
@@ -170,6 +181,12 @@ impl EventKind {
     #[must_use]
     pub fn from_id(id: u32) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.id() == id)
+    }
+
+    /// Whether it is raised so often, and says so little, that it is shown only to those who ask for it.
+    #[must_use]
+    pub fn is_routine(self) -> bool {
+        self == Self::AdministrativeCallMade
     }
 
     /// The message in English. An argument that is missing is left as its name in braces.

@@ -250,6 +250,7 @@ fn announce(event: &Event, sequence: u64) {
         };
     }
     match event.kind.severity() {
+        Severity::Info if event.kind.is_routine() => line!(debug),
         Severity::Info => line!(info),
         Severity::Warning => line!(warn),
         Severity::Error => line!(error),

@@ -11,6 +11,6 @@ mod tests;
 
 pub use kind::{EventKind, Severity};
 pub use log::EventLog;
-pub use record::{Event, EventFilter, StoredEvent, decode};
+pub use record::{Event, EventFilter, StoredEvent, decode, kind_of};
 pub use scope::{Scope, scope};
 pub use service::{EventAccess, EventRpc, Narrowed, message};

@@ -2,6 +2,7 @@
 //!
 //! Keys sort the way they are listed. Values are protobuf messages: what they mean is the ledgers' business.
 
+pub mod blob;
 mod log;
 mod overlay;
 mod sled_directory;

@@ -4,6 +4,7 @@
 //! An entry is the event that stands in the commit of the change that it tells of. The tree follows a moment later: it is
 //! made of what is durable, and costs a change nothing.
 
+mod memorable;
 mod seal;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use crate::{
     ledger::{CertificateRecord, Ledger},
 };
 
+pub(crate) use memorable::Memorable;
 pub(crate) use seal::AuditWatch;
 pub(crate) use verify::{Finding, Progress};
 
@@ -81,9 +83,9 @@ impl Audit {
             return Err(Error::new(Reason::AuditLogChanged, message).with("serial", serial));
         };
         let hashes = self.path(position - 1, checkpoint.size).await?;
-        let state = self.ledger().audit_state().await?;
-        let note = state.map(|state| state.record.checkpoint).unwrap_or_default();
-        Ok(InclusionProof { index: position - 1, entry, hashes, checkpoint: note })
+        // Without names: whoever is shown a proof need not know of others.
+        let plain = self.checkpoint(&self.frontier(checkpoint.size).await?, Vec::new())?;
+        Ok(InclusionProof { index: position - 1, entry, hashes, checkpoint: plain })
     }
 
     /// The entry that tells of the issue of a certificate. Entries follow one another in time, so that it is near where

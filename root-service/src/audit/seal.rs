@@ -15,7 +15,7 @@ use licensor::{
 use tlog_tiles::record_hash;
 use verifier::Checkpoint;
 
-use super::{Audit, PAGE, tree::Frontier};
+use super::{Audit, PAGE, memorable::Newest, tree::Frontier};
 use crate::ledger::AuditState;
 
 /// How long entries are gathered for one checkpoint.
@@ -66,15 +66,21 @@ impl Audit {
         let mut frontier = self.frontier(size).await?;
         // Before its first certificate a root has nothing to sign with.
         let end = if self.authority.active().is_ok() { end } else { size };
+        let former = state.as_ref().and_then(|state| Checkpoint::parse(&state.record.checkpoint).ok());
+        let mut newest = former.as_ref().map(Newest::of).unwrap_or_default();
         while frontier.size < end {
-            let hashes = self.add_page(&mut frontier).await?;
-            let sealed = self.checkpoint(&frontier)?;
-            self.ledger().seal(state.as_ref(), &sealed, hashes).await?;
+            let hashes = self.add_page(&mut frontier, &mut newest).await?;
+            // Among all that ever were, each with the same names again would be most of what the log takes.
+            let plain = self.checkpoint(&frontier, Vec::new())?;
+            newest.fit(&plain);
+            let checkpoint = self.checkpoint(&frontier, newest.lines())?;
+            let sealed = AuditState { size: frontier.size, checkpoint };
+            self.ledger().seal(state.as_ref(), &sealed, &plain, hashes).await?;
             frontier.forget();
             state = self.ledger().audit_state().await?;
         }
         let Some(state) = state else {
-            return Ok(Checkpoint { origin: self.origin(), size: 0, root: frontier.root()? });
+            return self.unsigned(&frontier, Vec::new());
         };
         self.newest.write().unwrap_or_else(PoisonError::into_inner).clone_from(&state.record.checkpoint);
         if size < end
@@ -83,13 +89,19 @@ impl Audit {
         {
             tracing::warn!(%error, file = %self.file.display(), "the copy of the audit log's checkpoint could not be written");
         }
-        Ok(Checkpoint { origin: self.origin(), size: frontier.size, root: frontier.root()? })
+        self.unsigned(&frontier, newest.lines())
     }
 
     /// Adds a page of entries; the hashes to be stored for them.
-    pub(super) async fn add_page(&self, frontier: &mut Frontier) -> Result<Vec<[u8; 32]>> {
+    pub(super) async fn add_page(
+        &self,
+        frontier: &mut Frontier,
+        newest: &mut Newest,
+    ) -> Result<Vec<[u8; 32]>> {
         let mut hashes = Vec::with_capacity(2 * PAGE);
-        for (position, entry) in self.ledger().events().entries(frontier.size + 1, PAGE).await? {
+        let page = self.ledger().events().entries(frontier.size + 1, PAGE).await?;
+        newest.add_entries(&page);
+        for (position, entry) in page {
             if position != frontier.size + 1 {
                 let cause = format!("entry {} is missing", frontier.size + 1);
                 return Err(StoreError::Damaged { path: "the audit log".into(), cause }.into());
@@ -99,8 +111,13 @@ impl Audit {
         Ok(hashes)
     }
 
-    fn checkpoint(&self, frontier: &Frontier) -> Result<AuditState> {
-        let checkpoint = Checkpoint { origin: self.origin(), size: frontier.size, root: frontier.root()? };
+    fn unsigned(&self, frontier: &Frontier, extensions: Vec<String>) -> Result<Checkpoint> {
+        Ok(Checkpoint { origin: self.origin(), size: frontier.size, root: frontier.root()?, extensions })
+    }
+
+    /// The checkpoint of a tree as a signed note.
+    pub(super) fn checkpoint(&self, frontier: &Frontier, extensions: Vec<String>) -> Result<String> {
+        let checkpoint = self.unsigned(frontier, extensions)?;
         let generations = self.authority.generations();
         let mut signatures = Vec::new();
         // By each of them, so that who knows one authority alone can tell.
@@ -108,10 +125,9 @@ impl Audit {
             let signature = self.authority.sign_statement(signer, checkpoint.text().as_bytes())?;
             signatures.push((signer.facts.public_key_info.as_slice(), signature));
         }
-        let note = checkpoint.note(&signatures);
         if checkpoint.size == 0 || signatures.is_empty() {
             return Err(Error::internal("audit", "a log of nothing"));
         }
-        Ok(AuditState { size: checkpoint.size, checkpoint: note })
+        Ok(checkpoint.note(&signatures))
     }
 }

@@ -61,7 +61,7 @@ impl Bench {
     }
 
     async fn log(&self, n: u64) {
-        let event = Event::new(EventKind::TokenCreated).argument("token", n.to_string());
+        let event = Event::new(EventKind::TokenRevoked).argument("token", n.to_string());
         self.audit.ledger().events().raise(event).await.unwrap();
     }
 
@@ -169,7 +169,7 @@ async fn an_entry_that_was_changed_with_its_hashes_is_found_by_the_next_checkpoi
         bench.write(|batch| _ = batch.delete(key)).await;
     }
     let mut frontier = bench.audit.frontier(0).await.unwrap();
-    let hashes = bench.audit.add_page(&mut frontier).await.unwrap();
+    let hashes = bench.audit.add_page(&mut frontier, &mut memorable::Newest::default()).await.unwrap();
     for (position, hash) in (1_u64..).zip(hashes) {
         // A chunk of one entry, as the store writes it.
         let chunk = [&[0x0a, 32], hash.as_slice()].concat();
@@ -225,9 +225,15 @@ async fn a_checkpoint_that_was_changed_or_is_of_another_log_is_none() {
     let note = bench.checkpoint().await;
     assert_eq!(bench.findings(Some(&note)).await, []);
     let other = Bench::with(3).await.checkpoint().await;
-    for wrong in
-        [other, note.replace("\n3\n", "\n2\n"), note.replace("licensor.local", "licensor.other"), "x".into()]
-    {
+    assert!(note.contains("\ntoken-revoked 1\ntoken-revoked 2\n\n"), "{note}");
+    for wrong in [
+        other,
+        note.replace("\n3\n", "\n2\n"),
+        note.replace("licensor.local", "licensor.other"),
+        note.replace("\ntoken-revoked 2", ""),
+        note.replace("revoked 2", "revoked 4"),
+        "x".into(),
+    ] {
         let error = bench.audit.verify(Some(&wrong), &|_| ()).await.unwrap_err();
         assert_eq!(error.reason, Reason::InvalidArgument, "{wrong}");
     }
@@ -256,4 +262,24 @@ async fn every_entry_has_a_proof_that_a_stranger_can_check() {
             assert!(matches!(error, verifier::AuditError::NotIncluded { .. }), "{error}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_names_what_must_not_be_forgotten_also_after_a_restart() {
+    let bench = Bench::with(2).await.restarted().await;
+    bench.log(2).await;
+    bench.audit.seal().await.unwrap();
+    let lines = |note: &str| verifier::Checkpoint::parse(note).unwrap().extensions;
+    assert_eq!(lines(&bench.checkpoint().await), ["token-revoked 1", "token-revoked 2"]);
+    // Hundreds that are sealed at once are no more than fit.
+    for n in 3..300 {
+        bench.log(n).await;
+    }
+    bench.audit.seal().await.unwrap();
+    let named = lines(&bench.checkpoint().await);
+    assert_eq!((named.len(), named.last().unwrap().as_str()), (50, "token-revoked 299"));
+    for (number, note) in bench.audit.ledger().checkpoints(1, 10).await.unwrap() {
+        assert_eq!(lines(&note), [""; 0], "{number}");
+    }
+    assert_eq!(bench.findings(Some(&bench.checkpoint().await)).await, []);
 }

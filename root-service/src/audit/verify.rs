@@ -106,6 +106,7 @@ impl Audit {
             origin: self.origin(),
             size: end,
             root: verification.frontier.root().unwrap_or_default(),
+            extensions: Vec::new(),
         };
         Ok((checkpoint, verification.findings))
     }

@@ -2,6 +2,7 @@
 
 mod caller;
 mod csr;
+mod entitlement;
 mod files;
 mod generation;
 mod issue;
@@ -38,6 +39,7 @@ use crate::{
 };
 
 pub(crate) use caller::Caller;
+pub(crate) use entitlement::Put;
 pub(crate) use files::{AuthorityFiles, InitError, KEY, read_passphrase};
 pub(crate) use generation::{Generation, Generations};
 pub(crate) use issue::{CertificateRequests, Issued};

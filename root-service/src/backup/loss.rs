@@ -6,19 +6,31 @@ use std::{collections::BTreeSet, path::Path, sync::Arc};
 use licensor::{
     clock::SharedClock,
     data_dir::DataDir,
-    event::{EventKind, EventLog, decode},
+    event::{EventLog, decode},
     store::{SharedStore, SledOptions, SledStore, StoreError},
     telemetry::Metrics,
 };
-use verifier::{RevocationList, certificate::hex};
+use prost::Message;
+use verifier::{
+    RevocationList,
+    certificate::{hex, octets},
+};
 
 use super::restore::RestoreError;
-use crate::config::Config;
+use crate::{
+    audit::Memorable,
+    config::Config,
+    ledger::{NodeRecord, RevocationRecord, TokenRecord},
+};
 
 /// Entries that are read at once.
 const PAGE: usize = 1000;
-/// How many are named.
-const NAMED: usize = 50;
+/// How many are named: no fewer than a checkpoint has.
+const NAMED: usize = 200;
+/// What the records that tell of something memorable are kept under.
+const REVOCATIONS: &[u8] = b"revocation/";
+const TOKENS: &[u8] = b"token/";
+const NODES: &[u8] = b"node/";
 
 /// What would be forgotten.
 #[derive(Debug, Default)]
@@ -54,16 +66,7 @@ impl Loss {
             let Some((last, _)) = page.last() else { return Ok(()) };
             from = last + 1;
             for (_, event) in page.iter().filter_map(|(_, entry)| decode(entry)) {
-                let argument = |name: &str| event.arguments.get(name).cloned().unwrap_or_default();
-                self.names.extend(match event.kind {
-                    EventKind::CertificateRevoked => Some(revocation(&event.serial)),
-                    EventKind::NodeDecommissioned => Some(format!("the end of {}", event.node)),
-                    EventKind::NodeEnrolled => {
-                        Some(format!("the use of token {} by {}", argument("token"), event.node))
-                    }
-                    EventKind::TokenRevoked => Some(format!("the revocation of token {}", argument("token"))),
-                    _ => None,
-                });
+                self.names.extend(Memorable::of(&event).map(|memorable| memorable.to_string()));
             }
         }
     }
@@ -71,7 +74,12 @@ impl Loss {
     /// Adds what is on a revocation list, and not among these serial numbers (octets).
     pub(super) fn add_list(&mut self, list: &RevocationList, known: &BTreeSet<Vec<u8>>) {
         let missing = list.serials().filter(|serial| !known.contains(*serial));
-        self.names.extend(missing.map(|serial| revocation(&hex(serial))));
+        self.names.extend(missing.map(|serial| Memorable::Revoked(hex(serial)).to_string()));
+    }
+
+    /// Adds what is missing.
+    pub(super) fn add(&mut self, missing: &BTreeSet<Memorable>) {
+        self.names.extend(missing.iter().map(Memorable::to_string));
     }
 
     /// Whether nothing would be.
@@ -89,6 +97,37 @@ impl Loss {
     }
 }
 
-fn revocation(serial: &str) -> String {
-    format!("the revocation of certificate {serial}")
+/// What a backup knows of what others have seen.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Serial numbers of everything that was revoked (octets).
+    pub(super) revoked: BTreeSet<Vec<u8>>,
+    /// What is looked for, and was not found yet.
+    pub(super) missing: BTreeSet<Memorable>,
+}
+
+impl Known {
+    /// Takes note of a pair of the store.
+    pub(super) fn note(&mut self, key: &[u8], value: &[u8]) {
+        if key.starts_with(REVOCATIONS) {
+            let RevocationRecord { serial, server_serial, .. } =
+                RevocationRecord::decode(value).unwrap_or_default();
+            self.revoked.extend([&serial, &server_serial].into_iter().filter_map(|it| octets(it)));
+            self.missing.remove(&Memorable::Revoked(serial));
+        } else if self.missing.is_empty() {
+            // Nothing is looked for in what is most of a large backup.
+        } else if key.starts_with(TOKENS) {
+            let record = TokenRecord::decode(value).unwrap_or_default();
+            if record.revoked {
+                self.missing.remove(&Memorable::TokenRevoked(record.id));
+            } else if !record.serial.is_empty() {
+                self.missing.remove(&Memorable::TokenUsed(record.id, record.node));
+            }
+        } else if key.starts_with(NODES) {
+            let record = NodeRecord::decode(value).unwrap_or_default();
+            if record.decommissioned_at != 0 {
+                self.missing.remove(&Memorable::Decommissioned(record.name));
+            }
+        }
+    }
 }

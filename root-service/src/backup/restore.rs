@@ -1,7 +1,6 @@
 //! Makes a root from a backup. Nothing is written before the whole of it was checked.
 
 use std::{
-    collections::BTreeSet,
     fs::{self, File},
     io::{self, BufRead, BufReader, Read},
     path::{Path, PathBuf},
@@ -23,24 +22,24 @@ use licensor::{
 };
 use prost::Message;
 use rcgen::PublicKeyData;
-use verifier::{
-    AuditError, Certificate, Checkpoint, RevocationList, RevocationListError, certificate::octets,
-};
+use verifier::{AuditError, Certificate, Checkpoint, RevocationList, RevocationListError};
 use zeroize::Zeroizing;
 
-use super::{End, Frame, Header, KeyFile, MAGIC, PAGE, Pair, Part, loss::Loss};
+use super::{
+    End, Frame, Header, KeyFile, MAGIC, PAGE, Pair, Part,
+    loss::{Known, Loss},
+};
 use crate::{
+    audit::Memorable,
     authority::{AuthorityFiles, InitError, KEY},
     config::Config,
-    ledger::{AuthoritiesRecord, Ledger, RevocationRecord},
+    ledger::{AuthoritiesRecord, Ledger},
 };
 
 /// Octets that one message has at most.
 const LARGEST: u64 = 1 << 20;
 /// The store's folder in the data directory.
 const STORE: &str = "store";
-/// What revoked certificates are kept under.
-const REVOCATIONS: &[u8] = b"revocation/";
 
 /// Why a backup is not restored.
 #[derive(Debug, thiserror::Error)]
@@ -151,8 +150,7 @@ pub(crate) struct Restored {
 struct Checked {
     header: Header,
     end: End,
-    /// Serial numbers of everything that was revoked (octets).
-    revoked: BTreeSet<Vec<u8>>,
+    known: Known,
 }
 
 /// Makes a root of a backup in the data directory, which has none.
@@ -168,7 +166,10 @@ pub(crate) async fn restore(
     if foreign_key || AuthorityFiles::exist(&config.data_dir) || config.data_dir.join(STORE).exists() {
         return Err(RestoreError::Exists(config.data_dir.clone()));
     }
-    let checked = check(&order.file)?;
+    // Whether these are of this root is looked at when the backup has told whose it is.
+    let seen = order.seen.iter().filter_map(|note| Checkpoint::parse(note).ok());
+    let missing = seen.flat_map(|seen| Memorable::named_by(&seen).collect::<Vec<_>>()).collect();
+    let checked = check(&order.file, Known { missing, ..Known::default() })?;
     let keys = keys(&order, &checked.header)?;
     check_loss(config, clock, &order, &checked).await?;
     let Checked { header, end, .. } = checked;
@@ -204,15 +205,16 @@ async fn check_loss(
     order: &RestoreOrder,
     checked: &Checked,
 ) -> Result<(), RestoreError> {
-    let Checked { header, end, revoked } = checked;
+    let Checked { header, end, known } = checked;
     let created_at = rfc3339(from_unix_seconds(header.created_at));
     let mut loss = Loss::default();
     if let Some(lost) = &order.lost {
         loss.add_log(lost, end.entries + 1, config, clock).await?;
     }
     for list in &order.lists {
-        loss.add_list(&RevocationList::verify(list, &header.authorities)?, revoked);
+        loss.add_list(&RevocationList::verify(list, &header.authorities)?, &known.revoked);
     }
+    loss.add(&known.missing);
     let mut seen = 0;
     for note in &order.seen {
         let mut signed = header.authorities.iter().map(|authority| Checkpoint::verify(note, authority));
@@ -286,23 +288,17 @@ fn keys(order: &RestoreOrder, header: &Header) -> Result<Vec<(String, PrivateKey
 }
 
 /// Reads a backup to its end: is it whole, and as the authority in it signed it?
-fn check(path: &Path) -> Result<Checked, RestoreError> {
+fn check(path: &Path, mut known: Known) -> Result<Checked, RestoreError> {
     let damaged = |problem| RestoreError::Damaged { path: path.to_owned(), problem };
     let mut reader = Reader::open(path)?;
     let header = reader.header()?;
     let mut pairs = 0;
-    let mut revoked = BTreeSet::new();
     let end = loop {
         let digest = reader.digest.clone().finish();
         match reader.part()? {
             Part::Pair(Pair { key, value }) => {
                 pairs += 1;
-                if key.starts_with(REVOCATIONS) {
-                    let record = RevocationRecord::decode(value.as_slice()).unwrap_or_default();
-                    revoked.extend(
-                        [&record.serial, &record.server_serial].into_iter().filter_map(|it| octets(it)),
-                    );
-                }
+                known.note(&key, &value);
             }
             Part::End(end) if end.digest == digest.as_ref() && end.pairs == pairs => break end,
             Part::End(_) => return Err(damaged("its digest is another one")),
@@ -316,7 +312,7 @@ fn check(path: &Path) -> Result<Checked, RestoreError> {
     UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &authority.public_key)
         .verify(&end.signed(), &end.signature)
         .map_err(|_| damaged("it is not signed by the authority in it"))?;
-    Ok(Checked { header, end, revoked })
+    Ok(Checked { header, end, known })
 }
 
 async fn fill(path: &Path, store: &SharedStore) -> Result<(), RestoreError> {

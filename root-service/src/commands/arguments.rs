@@ -7,6 +7,8 @@ use clap_complete::Shell;
 use licensor::{cli::Output, config::parse_span, events_cli::EventsCommand};
 use proto::certification::v1::{RevocationReason, UpstreamKind};
 
+use super::entitlement::EntitlementCommand;
+
 /// Root certification service: enrols licensing servers, issues and renews their licensor certificates.
 #[derive(Debug, Parser)]
 #[command(
@@ -58,6 +60,9 @@ pub(super) enum Command {
     /// Licensor certificates that this root has issued
     #[command(subcommand, after_help = "Example:\n  root-service certificates list --node berlin-1")]
     Certificates(CertificatesCommand),
+    /// Entitlements: what an owner has of a vendor
+    #[command(subcommand, after_help = "Example:\n  root-service entitlement put entitlement.toml")]
+    Entitlement(EntitlementCommand),
     /// The certificate authority of this root
     #[command(subcommand, after_help = "Example:\n  root-service authority show")]
     Authority(AuthorityCommand),
@@ -233,7 +238,8 @@ pub(super) enum BackupCommand {
         /// A key of the authority, if it is not in the backup (repeatable)
         #[arg(long = "key", value_name = "FILE")]
         keys: Vec<PathBuf>,
-        /// `audit-checkpoint.txt` of a node, or of the root that was lost (repeatable): what it has seen must be in the backup
+        /// `audit-checkpoint.txt` of a node, or of the root that was lost (repeatable): what it has seen must be in the
+        /// backup, and is named otherwise
         #[arg(long = "checkpoint", value_name = "FILE")]
         checkpoints: Vec<PathBuf>,
         /// A revocation list that others have seen (DER): `revocation-list.crl` of a node (repeatable); what is on it must be in

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod authority;
+mod entitlement;
 mod shown;
 
 use std::{
@@ -134,6 +135,7 @@ async fn administer(command: Command, channel: Channel, output: Output) -> Resul
         Command::Token(command) => token(command, &mut client, output).await,
         Command::Nodes(command) => nodes(command, &mut client, output).await,
         Command::Certificates(command) => certificates(command, &mut client, output).await,
+        Command::Entitlement(command) => entitlement::run(command, &mut client, output).await,
         Command::Authority(command) => authority::run(command, &mut client, output).await,
         Command::SignRequest { file, answer } => authority::sign(&file, answer, &mut client, output).await,
         Command::Backup(command) => create_backup(command, &mut client, output).await,

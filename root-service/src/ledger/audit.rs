@@ -14,11 +14,12 @@ impl Ledger {
         self.read(STATE).await
     }
 
-    /// Adds hashes to the tree, and the checkpoint that they lead to.
+    /// Adds hashes to the tree, and the checkpoint that they lead to: among all that ever were it is `plain`.
     pub(crate) async fn seal(
         &self,
         former: Option<&Versioned<AuditState>>,
         state: &AuditState,
+        plain: &str,
         hashes: Vec<[u8; 32]>,
     ) -> Result<(), StoreError> {
         let mut batch = Batch::new();
@@ -26,7 +27,7 @@ impl Ledger {
         for hash in hashes {
             batch.append(HASHES, hash.as_slice());
         }
-        batch.append(CHECKPOINTS, state.checkpoint.as_bytes());
+        batch.append(CHECKPOINTS, plain.as_bytes());
         self.store.commit(batch).await.map(|_| ())
     }
 

@@ -3,6 +3,7 @@
 
 mod audit;
 mod authorities;
+mod entitlement;
 mod expiry;
 mod record;
 mod revocation;
@@ -23,11 +24,12 @@ use prost::Message;
 use verifier::certificate;
 
 pub(crate) use authorities::Change;
+pub(crate) use entitlement::Signed;
 use record::AuthorityCertificateRecord;
 pub(crate) use record::{
-    AuditState, AuthoritiesRecord, CertificateRecord, Current, GenerationRecord, NodeRecord, PendingRecord,
-    RevocationListRecord, RevocationRecord, Standing, TokenRecord, TokenStanding, UpstreamKind,
-    UpstreamRecord,
+    AuditState, AuthoritiesRecord, CertificateRecord, Current, EntitlementRecord, GenerationRecord,
+    NodeRecord, PendingRecord, RevocationListRecord, RevocationRecord, Standing, TokenRecord, TokenStanding,
+    UpstreamKind, UpstreamRecord,
 };
 
 const NODE: &str = "node/";

@@ -146,13 +146,44 @@ pub(crate) struct RevocationListRecord {
     pub(crate) digest: Vec<u8>,
 }
 
+/// An entitlement. Keys: `entitlement/<owner>\0<vendor>` for the newest, `entitlement-version/<owner>\0<vendor>\0<version,
+/// 8 octets>` for each.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct EntitlementRecord {
+    #[prost(string, tag = "1")]
+    pub(crate) owner: String,
+    #[prost(string, tag = "2")]
+    pub(crate) vendor: String,
+    /// Grows with every change.
+    #[prost(uint64, tag = "3")]
+    pub(crate) version: u64,
+    /// SHA-256 of the compact JWS, under which it is kept.
+    #[prost(bytes = "vec", tag = "4")]
+    pub(crate) jws: Vec<u8>,
+    /// SHA-256 of the document that it was made from, under which it is kept.
+    #[prost(bytes = "vec", tag = "5")]
+    pub(crate) document: Vec<u8>,
+    /// Seconds since 1970.
+    #[prost(int64, tag = "6")]
+    pub(crate) put_at: i64,
+    /// Who put it.
+    #[prost(string, tag = "7")]
+    pub(crate) put_by: String,
+    /// SHA-256 of what it says, without its version.
+    #[prost(bytes = "vec", tag = "8")]
+    pub(crate) content: Vec<u8>,
+    /// SHA-256 of the trust anchor (DER) that its signature leads to.
+    #[prost(bytes = "vec", tag = "9")]
+    pub(crate) anchor: Vec<u8>,
+}
+
 /// How far the tree over the log of events has come. Key: `audit-state`.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct AuditState {
     /// Entries in the tree.
     #[prost(uint64, tag = "1")]
     pub(crate) size: u64,
-    /// The signed checkpoint.
+    /// The signed checkpoint, with the names of what must not be forgotten.
     #[prost(string, tag = "2")]
     pub(crate) checkpoint: String,
 }

@@ -7,7 +7,6 @@ use licensor::{
     clock::SharedClock,
     error::{Error, Reason, Result},
     event::{Event, EventKind},
-    page::page_size,
 };
 use proto::certification::v1::{
     self as pb, ActivateRotationRequest, ActivateRotationResponse, AuditFinding, CreateBackupRequest,
@@ -15,12 +14,14 @@ use proto::certification::v1::{
     DecommissionNodeResponse, ExportAuthorityRequestRequest, ExportAuthorityRequestResponse,
     GetAuthorityRequest, GetAuthorityResponse, GetCertificateRequest, GetCertificateResponse, GetNodeRequest,
     GetNodeResponse, GetRootStatusRequest, GetRootStatusResponse, ImportAuthorityAnswerRequest,
-    ImportAuthorityAnswerResponse, ListCertificatesRequest, ListCertificatesResponse, ListNodesRequest,
-    ListNodesResponse, ListTokensRequest, ListTokensResponse, PrepareRotationRequest,
-    PrepareRotationResponse, ProveCertificateRequest, ProveCertificateResponse, RenewAuthorityRequest,
-    RenewAuthorityResponse, RetireAuthorityRequest, RetireAuthorityResponse, RevokeCertificateRequest,
-    RevokeCertificateResponse, RevokeTokenRequest, RevokeTokenResponse, SetUpstreamRequest,
-    SetUpstreamResponse, SignRequestRequest, SignRequestResponse, VerifyAuditRequest, VerifyAuditResponse,
+    ImportAuthorityAnswerResponse, ListCertificatesRequest, ListCertificatesResponse,
+    ListEntitlementsRequest, ListEntitlementsResponse, ListNodesRequest, ListNodesResponse,
+    ListTokensRequest, ListTokensResponse, PrepareRotationRequest, PrepareRotationResponse,
+    ProveCertificateRequest, ProveCertificateResponse, PutEntitlementRequest, PutEntitlementResponse,
+    RenewAuthorityRequest, RenewAuthorityResponse, RetireAuthorityRequest, RetireAuthorityResponse,
+    RevokeCertificateRequest, RevokeCertificateResponse, RevokeTokenRequest, RevokeTokenResponse,
+    SetUpstreamRequest, SetUpstreamResponse, ShowEntitlementRequest, ShowEntitlementResponse,
+    SignRequestRequest, SignRequestResponse, VerifyAuditRequest, VerifyAuditResponse,
     certification_admin_service_server::CertificationAdminService,
 };
 use tokio::sync::mpsc;
@@ -84,11 +85,10 @@ impl CertificationAdminService for AdminRpc {
         &self,
         request: Request<ListTokensRequest>,
     ) -> Result<Response<ListTokensResponse>, Status> {
+        let by = caller_name(request.extensions());
         let request = request.into_inner();
-        let (tokens, next_page_token) =
-            self.ledger().tokens(&request.page_token, page_size(request.page_size)?).await?;
-        let tokens = tokens.into_iter().map(|token| shown::token(token, self.clock.now())).collect();
-        Ok(Response::new(ListTokensResponse { tokens, next_page_token }))
+        let listed = self.tokens(&request).await;
+        self.read("ListTokens", "", &by, listed).await
     }
 
     async fn revoke_token(
@@ -106,63 +106,37 @@ impl CertificationAdminService for AdminRpc {
         &self,
         request: Request<ListNodesRequest>,
     ) -> Result<Response<ListNodesResponse>, Status> {
+        let by = caller_name(request.extensions());
         let request = request.into_inner();
-        let (records, next_page_token) =
-            self.ledger().nodes(&request.page_token, page_size(request.page_size)?).await?;
-        let mut nodes = Vec::with_capacity(records.len());
-        for record in records {
-            nodes.push(shown::node(self.ledger(), record).await?);
-        }
-        Ok(Response::new(ListNodesResponse { nodes, next_page_token }))
+        let listed = self.nodes(&request).await;
+        self.read("ListNodes", "", &by, listed).await
     }
 
     async fn get_node(&self, request: Request<GetNodeRequest>) -> Result<Response<GetNodeResponse>, Status> {
+        let by = caller_name(request.extensions());
         let name = request.into_inner().name;
-        let node = self.ledger().node(&name).await.map_err(Error::from)?.ok_or_else(|| {
-            let message = format!("there is no node {name}: see `root-service nodes list`");
-            Error::new(Reason::NodeUnknown, message).with("node", &name)
-        })?;
-        Ok(Response::new(GetNodeResponse { node: Some(shown::node(self.ledger(), node.record).await?) }))
+        let found = self.node(&name).await;
+        self.read("GetNode", &name, &by, found).await
     }
 
     async fn list_certificates(
         &self,
         request: Request<ListCertificatesRequest>,
     ) -> Result<Response<ListCertificatesResponse>, Status> {
+        let by = caller_name(request.extensions());
         let request = request.into_inner();
-        let limit = page_size(request.page_size)?;
-        let (records, next_page_token) = if request.node.is_empty() {
-            self.ledger().certificates(&request.page_token, limit).await?
-        } else {
-            self.ledger().certificates_of(&request.node, &request.page_token, limit).await?
-        };
-        let mut certificates = Vec::with_capacity(records.len());
-        for record in records {
-            let whole = shown::certificate(self.ledger(), record, self.clock.now()).await?;
-            certificates.push(pb::Certificate {
-                certificate: Vec::new(),
-                server_certificate: Vec::new(),
-                authority_certificate: Vec::new(),
-                ..whole
-            });
-        }
-        Ok(Response::new(ListCertificatesResponse { certificates, next_page_token }))
+        let listed = self.certificates(&request).await;
+        self.read("ListCertificates", &request.node, &by, listed).await
     }
 
     async fn get_certificate(
         &self,
         request: Request<GetCertificateRequest>,
     ) -> Result<Response<GetCertificateResponse>, Status> {
+        let by = caller_name(request.extensions());
         let serial = serial(&request.into_inner().serial);
-        let certificate =
-            self.ledger().certificate_named(&serial).await.map_err(Error::from)?.ok_or_else(|| {
-                let message =
-                    format!("there is no certificate {serial}: see `root-service certificates list`");
-                Error::new(Reason::CertificateUnknown, message).with("serial", &serial)
-            })?;
-        Ok(Response::new(GetCertificateResponse {
-            certificate: Some(shown::certificate(self.ledger(), certificate, self.clock.now()).await?),
-        }))
+        let found = self.certificate(&serial).await;
+        self.read("GetCertificate", &serial, &by, found).await
     }
 
     async fn revoke_certificate(
@@ -198,15 +172,9 @@ impl CertificationAdminService for AdminRpc {
 
     async fn get_authority(
         &self,
-        _: Request<GetAuthorityRequest>,
+        request: Request<GetAuthorityRequest>,
     ) -> Result<Response<GetAuthorityResponse>, Status> {
-        let generations = self.authority.generations();
-        let authorities = generations.record().generations.iter().rev();
-        Ok(Response::new(GetAuthorityResponse {
-            authority: generations.active().map(|active| shown::authority(active)),
-            authorities: authorities.map(|record| shown::recorded_authority(&generations, record)).collect(),
-            upstream: Some(shown::upstream(generations.record())),
-        }))
+        self.read("GetAuthority", "", &caller_name(request.extensions()), Ok(self.authorities())).await
     }
 
     async fn renew_authority(
@@ -313,8 +281,11 @@ impl CertificationAdminService for AdminRpc {
         &self,
         request: Request<VerifyAuditRequest>,
     ) -> Result<Response<Self::VerifyAuditStream>, Status> {
+        let by = caller_name(request.extensions());
+        // Before it is known how it ends: who asked may not wait for that.
+        self.keep_read("VerifyAudit", "", &by).await;
         let seen = request.into_inner().checkpoint;
-        let audit = Arc::clone(&self.audit);
+        let this = self.clone();
         let (sender, receiver) = mpsc::channel(4);
         tokio::spawn(async move {
             let progress = |Progress { verified, size }| {
@@ -325,11 +296,12 @@ impl CertificationAdminService for AdminRpc {
                     ..VerifyAuditResponse::default()
                 }));
             };
-            let verification = audit.verify(Some(&seen), &progress);
+            let verification = this.audit.verify(Some(&seen), &progress);
             let outcome = tokio::select! {
                 outcome = verification => outcome,
                 () = sender.closed() => return,
             };
+            let outcome = this.noted("VerifyAudit", "", &by, outcome).await;
             let outcome = outcome.map(|(checkpoint, findings)| VerifyAuditResponse {
                 verified: checkpoint.size,
                 size: checkpoint.size,
@@ -346,8 +318,10 @@ impl CertificationAdminService for AdminRpc {
         &self,
         request: Request<ProveCertificateRequest>,
     ) -> Result<Response<ProveCertificateResponse>, Status> {
-        let proof = self.audit.prove(&serial(&request.into_inner().serial)).await?;
-        Ok(Response::new(ProveCertificateResponse { proof: proof.to_text() }))
+        let by = caller_name(request.extensions());
+        let serial = serial(&request.into_inner().serial);
+        let found = self.proof(&serial).await;
+        self.read("ProveCertificate", &serial, &by, found).await
     }
 
     type CreateBackupStream = Pin<Box<dyn Stream<Item = Result<CreateBackupResponse, Status>> + Send>>;
@@ -378,20 +352,44 @@ impl CertificationAdminService for AdminRpc {
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
+    async fn put_entitlement(
+        &self,
+        request: Request<PutEntitlementRequest>,
+    ) -> Result<Response<PutEntitlementResponse>, Status> {
+        let by = caller_name(request.extensions());
+        let (answer, about) = self.put(&request.into_inner().document, &by).await?;
+        if answer.unchanged {
+            return self.read("PutEntitlement", &about, &by, Ok(answer)).await;
+        }
+        Ok(Response::new(answer))
+    }
+
+    async fn list_entitlements(
+        &self,
+        request: Request<ListEntitlementsRequest>,
+    ) -> Result<Response<ListEntitlementsResponse>, Status> {
+        let by = caller_name(request.extensions());
+        let request = request.into_inner();
+        let listed = self.entitlements(&request).await;
+        self.read("ListEntitlements", &request.owner, &by, listed).await
+    }
+
+    async fn show_entitlement(
+        &self,
+        request: Request<ShowEntitlementRequest>,
+    ) -> Result<Response<ShowEntitlementResponse>, Status> {
+        let by = caller_name(request.extensions());
+        let ShowEntitlementRequest { owner, vendor } = request.into_inner();
+        let found = self.entitlement(&owner, &vendor).await;
+        self.read("ShowEntitlement", &shown::entitlement_name(&owner, &vendor), &by, found).await
+    }
+
     async fn get_root_status(
         &self,
-        _: Request<GetRootStatusRequest>,
+        request: Request<GetRootStatusRequest>,
     ) -> Result<Response<GetRootStatusResponse>, Status> {
-        let disabled = self.authority.check_enabled().err();
-        let nodes = self.ledger().count_nodes().await?;
-        Ok(Response::new(GetRootStatusResponse {
-            trust_domain: self.authority.trust_domain().to_owned(),
-            authority: self.authority.active().ok().map(|active| shown::authority(&active)),
-            nodes: i64::try_from(nodes).unwrap_or(i64::MAX),
-            enabled: disabled.is_none(),
-            disabled_reason: disabled.map(|error| error.reason.to_string()).unwrap_or_default(),
-            public_address: self.authority.public_address().to_owned(),
-        }))
+        let status = self.status().await;
+        self.read("GetRootStatus", "", &caller_name(request.extensions()), status).await
     }
 }
 
@@ -408,13 +406,9 @@ fn serial(written: &str) -> String {
 impl AdminRpc {
     /// The outcome of an administrator's change. One that was made is in the log already; one that was refused gets there
     /// now.
-    async fn noted<T>(&self, call: &str, about: &str, by: &str, outcome: Result<T>) -> Result<T> {
+    pub(super) async fn noted<T>(&self, call: &str, about: &str, by: &str, outcome: Result<T>) -> Result<T> {
         if let Err(error) = &outcome {
-            let about: String = about.chars().take(100).collect();
-            let event = Event::new(EventKind::AdministrativeCallRefused)
-                .by(by)
-                .argument("call", call)
-                .argument("about", about)
+            let event = call_event(EventKind::AdministrativeCallRefused, call, about, by)
                 .argument("reason", error.reason.as_str());
             if let Err(error) = self.ledger().events().raise(event).await {
                 tracing::error!(%error, call, by, "a refused call could not be kept");
@@ -423,7 +417,33 @@ impl AdminRpc {
         outcome
     }
 
-    fn ledger(&self) -> &Ledger {
+    /// The outcome of a call that only reads, which is in the log before it is answered.
+    async fn read<T>(
+        &self,
+        call: &str,
+        about: &str,
+        by: &str,
+        outcome: Result<T>,
+    ) -> Result<Response<T>, Status> {
+        let answer = self.noted(call, about, by, outcome).await?;
+        self.keep_read(call, about, by).await;
+        Ok(Response::new(answer))
+    }
+
+    /// Whoever looks for what is wrong with the disk is answered, though that cannot be kept.
+    async fn keep_read(&self, call: &str, about: &str, by: &str) {
+        let event = call_event(EventKind::AdministrativeCallMade, call, about, by);
+        if let Err(error) = self.ledger().events().raise(event).await {
+            tracing::error!(%error, call, about, by, "a call that reads is answered, and could not be kept");
+        }
+    }
+
+    pub(super) fn ledger(&self) -> &Ledger {
         self.authority.ledger()
     }
+}
+
+fn call_event(kind: EventKind, call: &str, about: &str, by: &str) -> Event {
+    let about: String = about.chars().take(100).collect();
+    Event::new(kind).by(by).argument("call", call).argument("about", about)
 }

@@ -9,12 +9,13 @@ use licensor::{
     telemetry::{Metrics, Outcomes},
 };
 use proto::certification::v1::{
-    EnrollRequest, EnrollResponse, GetRevocationListRequest, GetRevocationListResponse,
-    GetTrustBundleRequest, GetTrustBundleResponse, Issuer, RenewRequest, RenewResponse, RenewalWindow,
-    TrustBundle, certification_service_server::CertificationService,
+    EnrollRequest, EnrollResponse, GetEntitlementRequest, GetEntitlementResponse, GetRevocationListRequest,
+    GetRevocationListResponse, GetTrustBundleRequest, GetTrustBundleResponse, Issuer, RenewRequest,
+    RenewResponse, RenewalWindow, TrustBundle, certification_service_server::CertificationService,
 };
 use tonic::{Extensions, Request, Response, Status};
 
+use super::shown;
 use crate::{
     audit::Audit,
     authority::{Authority, CertificateRequests, Issued},
@@ -69,6 +70,17 @@ impl CertificationService for CertificationRpc {
             number: list.number,
             this_update: Some(timestamp(list.this_update)),
             next_update: Some(timestamp(list.next_update)),
+        }))
+    }
+
+    async fn get_entitlement(
+        &self,
+        request: Request<GetEntitlementRequest>,
+    ) -> Result<Response<GetEntitlementResponse>, Status> {
+        let caller = self.authority.identify(peer_certificate(request.extensions()).as_deref()).await?;
+        let entitlements = self.authority.entitlements_for(&caller).await?.into_iter();
+        Ok(Response::new(GetEntitlementResponse {
+            entitlements: entitlements.map(|(record, jws)| shown::signed_entitlement(record, jws)).collect(),
         }))
     }
 }

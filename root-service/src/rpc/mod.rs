@@ -3,6 +3,8 @@
 mod admin;
 mod carried;
 mod certification;
+mod entitlement;
+mod reads;
 mod shown;
 
 use std::sync::Arc;

@@ -14,8 +14,8 @@ use proto::certification::v1::{
 use crate::{
     authority::{Generation, Generations},
     ledger::{
-        AuthoritiesRecord, CertificateRecord, GenerationRecord, Ledger, NodeRecord, Standing, TokenRecord,
-        TokenStanding, UpstreamKind,
+        AuthoritiesRecord, CertificateRecord, EntitlementRecord, GenerationRecord, Ledger, NodeRecord,
+        Standing, TokenRecord, TokenStanding, UpstreamKind,
     },
 };
 
@@ -97,6 +97,27 @@ pub(super) fn token(token: TokenRecord, now: SystemTime) -> EnrollmentToken {
         status: status.into(),
         serial: token.serial,
         root: token.root,
+    }
+}
+
+/// How an entitlement is named for people.
+pub(super) fn entitlement_name(owner: &str, vendor: &str) -> String {
+    if vendor.is_empty() { owner.to_owned() } else { format!("{owner} / {vendor}") }
+}
+
+/// An entitlement as licensing servers take it.
+pub(super) fn signed_entitlement(record: EntitlementRecord, jws: String) -> pb::SignedEntitlement {
+    let EntitlementRecord { owner, vendor, version, .. } = record;
+    pb::SignedEntitlement { owner, vendor, version, entitlement: jws }
+}
+
+/// An entitlement with its document.
+pub(super) fn entitlement(record: EntitlementRecord, jws: String, document: String) -> pb::EntitlementRecord {
+    pb::EntitlementRecord {
+        put_time: Some(timestamp(from_unix_seconds(record.put_at))),
+        put_by: record.put_by.clone(),
+        signed: Some(signed_entitlement(record, jws)),
+        document,
     }
 }
 

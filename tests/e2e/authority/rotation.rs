@@ -39,6 +39,7 @@ fn a_rotation_under_load_loses_no_call_and_both_generations_verify() {
                     vendor: "Example".into(),
                     module: "crm".into(),
                     subject: "alice".into(),
+                    ..AcquireLicenseRequest::default()
                 };
                 block_on(client.acquire_license(request)).unwrap();
                 calls.fetch_add(1, Ordering::SeqCst);

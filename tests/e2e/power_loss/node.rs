@@ -1,6 +1,6 @@
 //! The licensing server loses its power in the middle of renewals and licences.
 
-use std::{fs, sync::Arc, thread};
+use std::{collections::HashMap, fs, sync::Arc, thread};
 
 use licensor::{
     clock::SystemClock,
@@ -8,6 +8,7 @@ use licensor::{
     tls::client_config,
 };
 use licensor_tests::{Bearer, Node, NodeOptions, Root, RootOptions, connect};
+use prost::Message;
 use proto::licensing::v1::{AcquireLicenseRequest, licensing_service_client::LicensingServiceClient};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
@@ -26,22 +27,37 @@ fn acquire_until_dark(address: &str, anchor: &[u8], token: &str) -> Vec<String> 
         let tls = client_config(&[anchor.to_vec()], None, SystemClock::shared()).unwrap();
         let Ok(channel) = connect(address, tls).await else { return };
         let mut client = LicensingServiceClient::with_interceptor(channel, Bearer::new(Some(token)));
-        let request =
-            AcquireLicenseRequest { vendor: "Example".into(), module: "crm".into(), subject: "alice".into() };
-        while let Ok(answer) = client.acquire_license(request.clone()).await {
+        // Some take a seat, and some come again.
+        for number in 0.. {
+            let request = AcquireLicenseRequest {
+                vendor: "Example".into(),
+                module: "crm".into(),
+                subject: format!("user-{}", number % 97),
+                ..Default::default()
+            };
+            let Ok(answer) = client.acquire_license(request).await else { return };
             handed_out.push(answer.into_inner().license_id);
         }
     });
     handed_out
 }
 
-/// Identifiers of the licences in the store of a node that does not run.
-fn kept_licenses(node: &Node) -> Vec<String> {
+/// What is looked at of the record of a seat.
+#[derive(Clone, PartialEq, Message)]
+struct Seat {
+    #[prost(bytes = "vec", tag = "4")]
+    lease: Vec<u8>,
+    #[prost(uint64, tag = "5")]
+    issued: u64,
+}
+
+/// The seats in the store of a node that does not run: how many licences were issued for each lease.
+fn kept_seats(node: &Node) -> HashMap<String, u64> {
     let options = SledOptions { directory: node.data("store"), cache_bytes: 16 << 20, minimum_free_bytes: 0 };
     let store = SledStore::open(&options).unwrap_or_else(|error| panic!("{error}: {}", node.log()));
-    let pairs = runtime().block_on(store.scan(b"license/", b"license/", usize::MAX)).unwrap();
-    // license/<8 octets of exp><octets of jti>
-    pairs.iter().map(|(key, _)| verifier::certificate::hex(&key[16..])).collect()
+    let pairs = runtime().block_on(store.scan(b"seat/", b"seat/", usize::MAX)).unwrap();
+    let seats = pairs.iter().map(|(_, value)| Seat::decode(value.as_slice()).unwrap());
+    seats.map(|seat| (verifier::certificate::hex(&seat.lease), seat.issued)).collect()
 }
 
 #[test]
@@ -73,8 +89,12 @@ fn a_node_that_loses_power_keeps_its_credential_and_every_license_that_it_handed
         wait_for_darkness(&mut node);
         licenses.extend(working.into_iter().flat_map(|working| working.join().unwrap()));
 
-        let kept = kept_licenses(&node);
-        let lost = licenses.iter().filter(|license| !kept.contains(license)).count();
+        let kept = kept_seats(&node);
+        let is_kept = |license: &String| {
+            let (lease, number) = license.split_once('-').unwrap();
+            kept.get(lease).is_some_and(|issued| *issued >= number.parse().unwrap())
+        };
+        let lost = licenses.iter().filter(|license| !is_kept(license)).count();
         assert_eq!(lost, 0, "round {round}: of {} licences", licenses.len());
         node.start();
         let listed = root.json(&["certificates", "list", "--node", "berlin-1"]);

@@ -12,6 +12,8 @@ pub(crate) enum Kind {
     RenewalOpen,
     RenewalFresh,
     License,
+    Extension,
+    Counts,
 }
 
 impl Kind {
@@ -21,7 +23,9 @@ impl Kind {
             Self::EmptyOwnConnection => "empty RPC, each on another open connection",
             Self::RenewalOpen => "durable renewal, each on another open connection",
             Self::RenewalFresh => "durable renewal, each on a fresh connection",
-            Self::License => "licence acquired durably and signed, 64 open connections",
+            Self::License => "new seat taken durably and licence signed, each on another open connection",
+            Self::Extension => "licence extended durably and signed anew",
+            Self::Counts => "seats in use and available (`ListModules`)",
         }
     }
 }
@@ -149,7 +153,7 @@ impl Report {
         }
         if let Some(license) = self.medians(Kind::License, 64) {
             goals.push(Goal {
-                what: "licence acquired durably and signed, 64 in flight",
+                what: "seat taken durably and licence signed, 64 in flight",
                 floor: micros(self.crypto.sign()),
                 measured: micros(license.cpu),
                 reached: format!("{:.1} k/s", license.per_second / 1e3),

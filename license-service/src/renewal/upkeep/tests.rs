@@ -10,8 +10,9 @@ use licensor::{
     tls::{Current, Swappable, server_config},
 };
 use proto::certification::v1::{
-    EnrollRequest, EnrollResponse, GetRevocationListRequest, GetRevocationListResponse,
-    GetTrustBundleRequest, GetTrustBundleResponse, RenewRequest, RenewResponse, TrustBundle,
+    EnrollRequest, EnrollResponse, GetEntitlementRequest, GetEntitlementResponse, GetRevocationListRequest,
+    GetRevocationListResponse, GetTrustBundleRequest, GetTrustBundleResponse, RenewRequest, RenewResponse,
+    TrustBundle,
     certification_service_server::{CertificationService, CertificationServiceServer},
 };
 use tokio::sync::watch;
@@ -38,6 +39,13 @@ impl Answers {
 
 #[tonic::async_trait]
 impl CertificationService for Answers {
+    async fn get_entitlement(
+        &self,
+        _: Request<GetEntitlementRequest>,
+    ) -> Result<Response<GetEntitlementResponse>, Status> {
+        Ok(Response::new(GetEntitlementResponse::default()))
+    }
+
     async fn enroll(&self, _: Request<EnrollRequest>) -> Result<Response<EnrollResponse>, Status> {
         Err(Status::unimplemented(""))
     }

@@ -1,5 +1,6 @@
 //! The authority on a clock that the tests move, over a real store.
 
+mod entitlement;
 mod revocation;
 mod rotation;
 

@@ -1,0 +1,67 @@
+//! What is signed for a seat.
+
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
+use licensor::error::{Error, Result};
+use verifier::{EntitlementClaims, License, LicenseClaims, entitlement::Module};
+
+use crate::{credential::Credential, entitlement::Installed};
+
+/// For whom, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms<'a> {
+    pub(super) user: &'a str,
+    /// The `jti`.
+    pub(super) id: &'a str,
+    /// Seconds since 1970.
+    pub(super) now: i64,
+    /// Seconds since 1970.
+    pub(super) until: i64,
+}
+
+/// When a licence ends that is issued at `now` for so many seconds: no later than the certificate that it is signed with.
+pub(super) fn until(credential: &Credential, now: i64, lasts: i64) -> i64 {
+    now.saturating_add(lasts).min(credential.facts.not_after)
+}
+
+/// Compact serialisation (RFC 7515 §7.1).
+pub(super) fn license(
+    credential: &Credential,
+    installed: &Installed,
+    module: &Module,
+    terms: Terms<'_>,
+) -> Result<String> {
+    let Terms { user, id, now, until } = terms;
+    let serial_number = &installed.claims.entitlement.serial_number;
+    let claims = LicenseClaims {
+        iss: credential.spiffe_id.clone(),
+        sub: user.to_owned(),
+        jti: id.to_owned(),
+        iat: now,
+        nbf: now,
+        exp: until,
+        license: License {
+            vendor: installed.vendor().to_owned(),
+            module: module.name.clone(),
+            owner: credential.facts.organization.clone(),
+            serial_number: (!serial_number.is_empty()).then(|| serial_number.clone()),
+            lease: until - now,
+            seats: 1,
+            features: module.features.clone(),
+        },
+    };
+    let payload = serde_json::to_vec(&claims).map_err(|error| Error::internal("claims", error))?;
+    let mut license = format!("{}.{}", credential.jose_header, BASE64_URL_SAFE_NO_PAD.encode(payload));
+    let signature = credential.issuance.keys.licensor.sign_token(license.as_bytes());
+    let signature = signature.map_err(|error| Error::internal("signing", error))?;
+    license.push('.');
+    license.push_str(&BASE64_URL_SAFE_NO_PAD.encode(signature));
+    Ok(license)
+}
+
+/// The claims of an entitlement that was verified before it was kept.
+pub(crate) fn claims_of(jws: &str) -> Result<EntitlementClaims> {
+    let payload = jws.trim().split('.').nth(1).unwrap_or_default();
+    let payload =
+        BASE64_URL_SAFE_NO_PAD.decode(payload).map_err(|error| Error::internal("entitlement", error))?;
+    serde_json::from_slice(&payload).map_err(|error| Error::internal("entitlement", error))
+}
