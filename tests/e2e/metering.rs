@@ -1,10 +1,13 @@
 //! Metering: what reporters see over the network, and administrators on the command line.
 
-use licensor_tests::{Line, Node, NodeOptions, Root, RootOptions, block_on, call};
+use licensor_tests::{
+    ENTITLEMENT, FakeClock, Line, Node, NodeOptions, Root, RootOptions, block_on, call, instant, wait_for,
+};
 use proto::licensing::v1::{
     ReportUsageRequest, ReportUsageStreamRequest, UsageEvent, UsageItem, UsageOutcome,
     metering_service_client::MeteringServiceClient, usage_item::Form,
 };
+use serde_json::{Value, json};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -80,4 +83,86 @@ fn a_server_without_entitlements_says_so_to_foreign_clients_and_on_the_command_l
     node.run(&["statements", "show", "2026-11"]).refused(1, &["reason: STATEMENT_UNKNOWN"]);
     node.run(&["usage", "show", "--month", "11/2026"]).refused(1, &["`11/2026` is not a month"]);
     node.run(&["usage", "show", "--vendor", "nobody"]).refused(1, &["reason: SERVICE_UNKNOWN"]);
+}
+
+const SERVICES: &str = r#"
+[[services]]
+name = "mail"
+unit = "e-mail"
+allowance = { base = 10, per_user = 5 }
+price = { minor_units = 2, currency = "EUR", per = 1 }
+"#;
+
+/// A root and a licensing server whose owner has e-mails metered.
+fn metered(environment: Vec<(String, String)>) -> (Root, Node) {
+    let tables = "[expiry]\ncheck_interval = \"1s\"\n".to_owned();
+    let root = Root::started(RootOptions { environment: environment.clone(), ..RootOptions::default() });
+    let token = root.token("berlin-1");
+    root.entitle(&format!("{ENTITLEMENT}{SERVICES}"));
+    let mut node = Node::new(NodeOptions { environment, tables });
+    node.enroll(&token);
+    node.start();
+    wait_for("the service", || (!node.json(&["usage", "show"]).as_array()?.is_empty()).then_some(()));
+    (root, node)
+}
+
+/// Reports a CloudEvent with this id and quantity, `time` as RFC 3339; its result.
+fn report(node: &Node, id: &str, quantity: u64, time: &str) -> Value {
+    let event = json!({
+        "specversion": "1.0", "id": id, "source": "urn:app", "type": "mail", "time": time,
+        "data": { "quantity": quantity },
+    });
+    let data = json!({ "items": [{ "cloudEvent": event.to_string() }] }).to_string();
+    call(node, REPORT_USAGE, &data).json()["results"][0].clone()
+}
+
+fn rfc3339(seconds: i64) -> String {
+    let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds.unsigned_abs());
+    humantime::format_rfc3339_seconds(at).to_string()
+}
+
+#[test]
+fn usage_counts_once_through_kills_and_a_month_ends_with_a_statement_that_stays_as_it_is() {
+    let mut clock = FakeClock::new();
+    // Noon of the first of a month of its own, far from its ends in any time zone.
+    let start = instant(&json!("2031-03-02T12:00:00Z"));
+    clock.set_to(start);
+    let (_root, mut node) = metered(clock.environment());
+    node.json(&["assignments", "add", "--module", "crm", "--user", "anna"]);
+    let now = rfc3339(start);
+    for number in 0..16_u64 {
+        let first = report(&node, &number.to_string(), 1, &now);
+        assert_eq!(first["outcome"], "USAGE_OUTCOME_ACCEPTED", "{first}");
+        if number % 5 == 0 {
+            node.kill();
+            node.start();
+        }
+        let again = report(&node, &number.to_string(), 1, &now);
+        assert_eq!(again["outcome"], "USAGE_OUTCOME_DUPLICATE", "{again}");
+    }
+    assert_eq!(report(&node, "3", 2, &now)["reason"], "USAGE_ID_CONFLICT");
+    assert_eq!(report(&node, "f", 1, &rfc3339(start + 3600))["reason"], "USAGE_TIME_INVALID");
+    let used = &node.json(&["usage", "show"])[0];
+    assert_eq!(used["used"], 16, "{used}");
+    // 85 % and 100 % of 10 and 5 for the one user.
+    for id in ["140", "141"] {
+        assert_eq!(node.json(&["events", "list", "--id", id]).as_array().unwrap().len(), 1, "event {id}");
+    }
+    assert_eq!(node.json(&["usage", "check"])["agree"], true);
+    let draft = node.json(&["statements", "show", "2031-03"]);
+    assert_eq!(draft["status"], "draft", "{draft}");
+
+    clock.set_to(instant(&json!("2031-04-04T12:00:00Z")));
+    wait_for("the statement to be final", || {
+        (node.json(&["statements", "show", "2031-03"])["status"] == "final").then_some(())
+    });
+    let last = node.json(&["statements", "show", "2031-03"]);
+    let line = &last["lines"][0];
+    assert_eq!((&line["used"], &line["surplus"]), (&json!(16), &json!(1)), "{last}");
+    assert_eq!(report(&node, "late", 4, &now)["outcome"], "USAGE_OUTCOME_ACCEPTED");
+    assert_eq!(node.json(&["statements", "show", "2031-03"]), last, "what is final stays as it is");
+    let next = node.json(&["statements", "show", "2031-04"]);
+    assert!(next["adjustments"].as_array().is_some_and(|late| !late.is_empty()), "{next}");
+    let csv = node.run(&["statements", "show", "2031-03", "--format", "csv"]).ok();
+    assert!(csv.contains("mail") && csv.lines().count() >= 2, "{csv}");
 }
