@@ -26,8 +26,6 @@ pub(crate) enum CallerKind {
     Token,
     /// A client certificate.
     Certificate,
-    /// A user of this machine.
-    Administrator,
 }
 
 impl CallerKind {
@@ -36,7 +34,6 @@ impl CallerKind {
             Self::Nobody => "nobody",
             Self::Token => "token",
             Self::Certificate => "certificate",
-            Self::Administrator => "administrator",
         }
     }
 }
@@ -111,29 +108,12 @@ impl Identity {
     }
 }
 
-#[allow(dead_code, reason = "for the services behind the gate")]
 impl Caller {
     /// What its administrator calls it; the name in its certificate; `uid:N`.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Administrator(uid) => format!("uid:{uid}"),
             Self::Application(application) => application.identity.name.clone(),
-        }
-    }
-
-    /// Who answers for it; `uid:N` for himself.
-    pub(crate) fn owner(&self) -> String {
-        match self {
-            Self::Administrator(_) => self.name(),
-            Self::Application(application) => application.identity.owner.clone(),
-        }
-    }
-
-    /// How it showed who it is.
-    pub(crate) fn kind(&self) -> CallerKind {
-        match self {
-            Self::Administrator(_) => CallerKind::Administrator,
-            Self::Application(application) => application.identity.kind,
         }
     }
 
@@ -157,7 +137,8 @@ impl Caller {
                 let message = format!("{name} may not make calls of the kind `{missing}`: {next}");
                 Err(Error::new(Reason::AccessNotAllowed, message)
                     .with("missing", missing)
-                    .with("id", &identity.id))
+                    .with("id", &identity.id)
+                    .with("owner", &identity.owner))
             }
             _ => Ok(()),
         }

@@ -15,7 +15,7 @@ use licensor::{
     error::{Error, Result},
     serve::Peer,
 };
-use tonic::{Extensions, Status, body::Body, server::NamedService};
+use tonic::{Status, body::Body, server::NamedService};
 use tower::Service;
 
 use crate::{
@@ -69,15 +69,6 @@ impl Gate {
             }
         }
     }
-}
-
-/// The caller of a request that went through the gate.
-///
-/// # Errors
-/// `INTERNAL` if it did not.
-#[allow(dead_code, reason = "for the services behind the gate")]
-pub(crate) fn caller(extensions: &Extensions) -> Result<&Caller> {
-    extensions.get().ok_or_else(|| Error::internal("gate", "a service is served without a gate before it"))
 }
 
 /// A service behind the gate.

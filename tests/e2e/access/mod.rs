@@ -15,10 +15,13 @@ use licensor_tests::{
     FakeClock, Grpc, Line, Node, NodeOptions, Pending, Refusal, Root, RootOptions, Wire, block_on, wait_for,
 };
 use proto::licensing::v1::{
-    AcquireLicenseRequest, AcquireLicenseResponse, ListModulesRequest,
-    licensing_service_client::LicensingServiceClient,
+    AcquireLicenseRequest, AcquireLicenseResponse, ListModulesRequest, ReportUsageRequest,
+    ReportUsageStreamRequest, licensing_service_client::LicensingServiceClient,
+    metering_service_client::MeteringServiceClient,
 };
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 
 const ACQUIRE: &str = "licensor.licensing.v1.LicensingService/AcquireLicense";
 const LIST: &str = "licensor.licensing.v1.LicensingService/ListModules";
@@ -216,6 +219,29 @@ fn a_revoked_token_is_refused_at_once_on_open_connections_and_in_the_middle_of_a
     assert_eq!(node.json(&["events", "list", "--id", "151"])[0]["arguments"]["token"], created["id"]);
     node.run(&["access", "revoke", text(&created["id"])]).ok();
     assert_eq!(node.event_ids().iter().filter(|id| **id == 151).count(), 1);
+}
+
+#[test]
+fn a_stream_that_is_open_ends_when_its_token_is_revoked() {
+    let (root, node) = node("");
+    let created = create(&node, &["--allow", "usage"]);
+    let line = Line::open(&node, &root.data("trust-anchor.pem"));
+    let mut client = MeteringServiceClient::new(line.bearing(created["token"].as_str()));
+    let (sender, batches) = mpsc::channel(1);
+    let batch = ReportUsageStreamRequest { batch: Some(ReportUsageRequest::default()) };
+    let mut answers = block_on(async {
+        sender.send(batch.clone()).await.unwrap();
+        let answers = client.report_usage_stream(ReceiverStream::new(batches)).await;
+        let mut answers = answers.unwrap().into_inner();
+        answers.message().await.unwrap().unwrap();
+        answers
+    });
+    node.json(&["access", "revoke", text(&created["id"])]);
+    let clock = SystemClock::shared();
+    // Nothing is sent or to be answered: the server ends it.
+    let ended = Error::from(block_on(answers.message()).unwrap_err());
+    assert_eq!(ended.reason, Reason::AccessTokenRevoked);
+    assert!(clock.elapsed().as_secs() < 10, "it took {:?}", clock.elapsed());
 }
 
 #[test]
