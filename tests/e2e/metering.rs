@@ -150,11 +150,11 @@ fn usage_counts_once_through_kills_and_a_month_ends_with_a_statement_that_stays_
     }
     assert_eq!(node.json(&["usage", "check"])["agree"], true);
     let draft = node.json(&["statements", "show", "2031-03"]);
-    assert_eq!(draft["status"], "draft", "{draft}");
+    assert_eq!(draft["state"], "draft", "{draft}");
 
     clock.set_to(instant(&json!("2031-04-04T12:00:00Z")));
     wait_for("the statement to be final", || {
-        (node.json(&["statements", "show", "2031-03"])["status"] == "final").then_some(())
+        (node.json(&["statements", "show", "2031-03"])["state"] == "final").then_some(())
     });
     let last = node.json(&["statements", "show", "2031-03"]);
     let line = &last["lines"][0];
