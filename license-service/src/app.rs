@@ -1,6 +1,6 @@
 //! Wires the service together, and runs it until it is told to stop.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Result;
 use licensor::{
@@ -8,7 +8,7 @@ use licensor::{
     clock::SharedClock,
     config::ConfigError,
     data_dir::DataDir,
-    event::{EventLog, EventRpc},
+    event::{EventFilter, EventLog, EventRpc},
     health::{HealthRpc, Working},
     log, ops, process,
     reflection::reflection,
@@ -87,6 +87,7 @@ impl Core {
             licensing: licensing.clone(),
             credential: renewal.subscribe(),
             anchors: trust_anchors(config)?,
+            revocation_list: revocation_list(config),
         });
         let parts = AccessParts {
             config: config.access.clone(),
@@ -117,7 +118,7 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         renewal: core.renewal.clone(),
         clock: clock.clone(),
         metrics: core.metrics.clone(),
-        file: config.data_dir.join("revocation-list.crl"),
+        file: revocation_list(&config),
     };
     revocation.recall();
     note_other_root(&config, core.renewal.subscribe().borrow().as_deref());
@@ -152,7 +153,8 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
             StatusServiceServer::new(status(&config, &core, &clock)).max_decoding_message_size(largest),
         )
         .add_service(
-            EventServiceServer::new(events(&config, &core, &shutdown)).max_decoding_message_size(largest),
+            EventServiceServer::new(events(&config, &core, &shutdown, true))
+                .max_decoding_message_size(largest),
         )
         .add_service(
             HealthServer::new(health(&core, ticks.clone(), shutdown.clone()))
@@ -254,7 +256,7 @@ fn serve_admin(
         )
         .add_service(Gate::Local.before(metering(config, core, &shutdown)))
         .add_service(StatusServiceServer::new(status(config, core, clock)))
-        .add_service(EventServiceServer::new(events(config, core, &shutdown)))
+        .add_service(EventServiceServer::new(events(config, core, &shutdown, false)))
         .add_service(HealthServer::new(health(core, ticks, shutdown.clone())));
     let (reflection_v1, reflection_v1alpha) = reflection(&[
         licensing_admin_service_server::SERVICE_NAME,
@@ -269,9 +271,11 @@ fn serve_admin(
     )
 }
 
-fn events(config: &Config, core: &Core, shutdown: &Shutdown) -> EventRpc {
-    let everyone: licensor::event::EventAccess = Arc::new(|_, filter| Box::pin(async { Ok(filter) }));
-    EventRpc::new(core.events.clone(), everyone, &config.limits, shutdown.clone())
+/// The events: all of them, or those that everyone may read.
+fn events(config: &Config, core: &Core, shutdown: &Shutdown, public: bool) -> EventRpc {
+    let access: licensor::event::EventAccess =
+        Arc::new(move |_, filter| Box::pin(async move { Ok(EventFilter { public, ..filter }) }));
+    EventRpc::new(core.events.clone(), access, &config.limits, shutdown.clone())
 }
 
 fn metering(
@@ -304,6 +308,11 @@ fn health(core: &Core, ticks: watch::Receiver<u64>, shutdown: Shutdown) -> Healt
         (status_service_server::SERVICE_NAME, Arc::new(|| true)),
     ];
     HealthRpc::new(services, ticks, shutdown)
+}
+
+/// Where the revocation list of the issuer is kept.
+fn revocation_list(config: &Config) -> PathBuf {
+    config.data_dir.join("revocation-list.crl")
 }
 
 /// The trust anchors of other vendors.

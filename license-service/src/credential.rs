@@ -6,19 +6,18 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine};
 use licensor::{
     clock::{from_unix_seconds, rfc3339, unix_seconds},
     error::{Error, Reason, Result},
     expiry::Validity,
+    jws,
     key::PrivateKey,
     tls::certified_key,
 };
 use rcgen::PublicKeyData;
 use rustls::sign::CertifiedKey;
 use verifier::{
-    Certificate, ChainError, Revoked, jws::Header, license::LICENSE_TYPE, verify_licensor_chain,
-    verify_server_chain,
+    Certificate, ChainError, Revoked, license::LICENSE_TYPE, verify_licensor_chain, verify_server_chain,
 };
 
 use crate::ledger::Holder;
@@ -135,18 +134,13 @@ impl Credential {
             std::iter::once(leaf.to_vec()).chain(issuance.issuers.iter().cloned()).collect()
         };
         let licensor_chain = chain(&issuance.licensor);
-        let header = Header {
-            alg: licensor.jws_algorithm().to_owned(),
-            typ: LICENSE_TYPE.to_owned(),
-            x5c: licensor_chain.iter().map(|der| BASE64_STANDARD.encode(der)).collect(),
-        };
-        let header = serde_json::to_vec(&header).map_err(|error| Error::internal("JOSE header", error))?;
+        let jose_header = jws::header(licensor, LICENSE_TYPE, licensor_chain.iter().map(Vec::as_slice))?;
         let unfit = |_| invalid("its key is not fit for TLS");
         Ok(Self {
             validity: Validity::of(&facts),
             spiffe_id,
             renewal_address,
-            jose_header: BASE64_URL_SAFE_NO_PAD.encode(header),
+            jose_header,
             server: certified_key(&chain(&issuance.server), server).map_err(unfit)?,
             client: certified_key(&licensor_chain, licensor).map_err(unfit)?,
             revoked: OnceLock::new(),

@@ -13,6 +13,7 @@ pub mod events_cli;
 pub mod expiry;
 pub mod file;
 pub mod health;
+pub mod jws;
 pub mod key;
 pub mod log;
 pub mod ops;

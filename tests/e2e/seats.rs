@@ -10,7 +10,7 @@ use std::{
 };
 
 use licensor_tests::{
-    DAY, ENTITLEMENT, FakeClock, Node, NodeOptions, Random, Root, RootOptions, acquire, call, wait_for,
+    DAY, ENTITLEMENT, FakeClock, Node, NodeOptions, Random, Root, RootOptions, call, wait_for,
 };
 use serde_json::{Value, json};
 
@@ -197,5 +197,4 @@ fn killed_at_any_moment_the_server_loses_no_seat_that_was_acknowledged_and_gives
         assert!(of_user.contains_key(user), "the seat of {user} is lost");
         licensing(&node, "ExtendLicense", json!({ "license_id": id })).ok();
     }
-    acquire(&node);
 }

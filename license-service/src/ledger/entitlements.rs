@@ -48,7 +48,7 @@ impl Ledger {
         let mut entitlements = Vec::new();
         for (_, value) in self.store.scan(prefix, prefix, VENDORS).await? {
             let record: EntitlementRecord = decode(&value)?;
-            let text = blob::read(&*self.store, TEXT, &record.digest).await?;
+            let text = blob::get_text(&*self.store, TEXT, &record.digest).await?;
             entitlements.push((record, String::from_utf8_lossy(&text).into_owned()));
         }
         Ok(entitlements)
@@ -62,7 +62,7 @@ impl Ledger {
         jws: &str,
     ) -> Result<(), StoreError> {
         let mut batch = Batch::new();
-        let digest = blob::put(&mut batch, TEXT, jws.as_bytes()).to_vec();
+        let digest = blob::put_text(&mut batch, TEXT, jws.as_bytes()).to_vec();
         let record = EntitlementRecord { vendor: vendor.to_owned(), version, digest };
         batch.put([CANDIDATE, vendor.as_bytes()].concat(), record.encode_to_vec());
         self.store.commit(batch).await.map(|_| ())
@@ -78,7 +78,7 @@ impl Ledger {
     ) -> Result<(), StoreError> {
         let key = [CURRENT, vendor.as_bytes()].concat();
         let former = self.store.get(&key).await?;
-        let digest = blob::put(batch, TEXT, jws.as_bytes()).to_vec();
+        let digest = blob::put_text(batch, TEXT, jws.as_bytes()).to_vec();
         let record = EntitlementRecord { vendor: vendor.to_owned(), version, digest };
         batch.expect(key.clone(), former).put(key, record.encode_to_vec());
         batch.delete([CANDIDATE, vendor.as_bytes()].concat());

@@ -122,7 +122,6 @@ impl Licensing {
                     continue;
                 };
                 Ledger::free_seat(&mut batch, (vendor, &plan.module, *from), bytes);
-                let record = SeatRecord { lease: renumbered(&record.lease, *to), ..record };
                 let stale = self.ledger.seat(vendor, &plan.module, *to).await?.map(|(_, bytes)| bytes);
                 Ledger::take_seat(&mut batch, (vendor, &plan.module, *to), stale, &record);
             }
@@ -185,9 +184,7 @@ impl Licensing {
             }
             for (from, to, seat) in &plan.moved {
                 seats.replace(*from, *seat, None);
-                let mut lease = seat.lease;
-                lease.copy_from_slice(&renumbered(&seat.lease, *to));
-                seats.load(*to, Seat { lease, ..*seat });
+                seats.load(*to, *seat);
             }
         }
         Ok(())
@@ -215,15 +212,6 @@ fn plan(module: &str, mut taken: Vec<(u32, Seat)>, total: u32) -> Plan {
     let above = taken.into_iter().filter(|(number, _)| *number >= total);
     let moved = above.filter_map(|(number, seat)| Some((number, free.next()?, seat))).collect();
     Plan { module: module.to_owned(), in_use, total, removed, moved }
-}
-
-/// The identifier of a lease whose seat gets another number.
-fn renumbered(lease: &[u8], number: u32) -> Vec<u8> {
-    let mut lease = lease.to_vec();
-    if let Some(place) = lease.get_mut(4..8) {
-        place.copy_from_slice(&number.to_be_bytes());
-    }
-    lease
 }
 
 fn in_use(vendor: &str, superfluous: &[Superfluous]) -> Error {

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use licensor::key::sha256;
 
-/// Identifier of a lease: tag of the module, number of the seat, and 8 random octets.
+/// Identifier of a lease: tag of the module, number of the seat when it began, and 8 random octets.
 pub(crate) type LeaseId = [u8; 16];
 
 /// Whoever holds a seat, as a digest of what makes him different from others.
@@ -66,6 +66,8 @@ pub(crate) struct Seats {
     margin: i64,
     seats: Vec<Option<Seat>>,
     holders: HashMap<Holder, u32>,
+    /// Leases whose seats have another number than when they began.
+    moved: HashMap<LeaseId, u32>,
     free: BTreeSet<u32>,
     ends: BTreeSet<(i64, u32)>,
     in_use: u32,
@@ -92,6 +94,12 @@ impl Holder {
     pub(crate) fn digest(self) -> [u8; 16] {
         self.0.to_be_bytes()
     }
+}
+
+/// The number that the seat of a lease had when it began.
+fn first_number(lease: LeaseId) -> u32 {
+    let [_, _, _, _, a, b, c, d, ..] = lease;
+    u32::from_be_bytes([a, b, c, d])
 }
 
 /// Tag of a module in identifiers of leases.
@@ -155,7 +163,7 @@ impl Seats {
     /// The seat of a lease that has not ended.
     pub(crate) fn find(&mut self, lease: LeaseId, now: i64) -> Option<(u32, Seat)> {
         self.end(now);
-        let number = lease[4..8].try_into().map(u32::from_be_bytes).ok()?;
+        let number = self.moved.get(&lease).copied().unwrap_or_else(|| first_number(lease));
         self.at(number).filter(|seat| seat.lease == lease).map(|seat| (number, seat))
     }
 
@@ -219,6 +227,7 @@ impl Seats {
         }
         if let Some(former) = self.seats[index].take() {
             self.holders.remove(&former.holder);
+            self.moved.remove(&former.lease);
             self.ends.remove(&(former.until.saturating_add(self.margin), number));
             self.in_use -= 1;
             self.borrowed -= u32::from(former.borrowed);
@@ -227,6 +236,9 @@ impl Seats {
         if let Some(seat) = seat {
             self.free.remove(&number);
             self.holders.insert(seat.holder, number);
+            if first_number(seat.lease) != number {
+                self.moved.insert(seat.lease, number);
+            }
             if !seat.assigned {
                 self.ends.insert((seat.until.saturating_add(self.margin), number));
             }

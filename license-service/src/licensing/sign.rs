@@ -1,7 +1,10 @@
 //! What is signed for a seat.
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
-use licensor::error::{Error, Result};
+use licensor::{
+    error::{Error, Result},
+    jws,
+};
 use verifier::{EntitlementClaims, License, LicenseClaims, entitlement::Module};
 
 use crate::{credential::Credential, entitlement::Installed};
@@ -23,7 +26,7 @@ pub(super) fn until(credential: &Credential, now: i64, lasts: i64) -> i64 {
     now.saturating_add(lasts).min(credential.facts.not_after)
 }
 
-/// Compact serialisation (RFC 7515 §7.1).
+/// The licence, a compact JWS.
 pub(super) fn license(
     credential: &Credential,
     installed: &Installed,
@@ -49,13 +52,7 @@ pub(super) fn license(
             features: module.features.clone(),
         },
     };
-    let payload = serde_json::to_vec(&claims).map_err(|error| Error::internal("claims", error))?;
-    let mut license = format!("{}.{}", credential.jose_header, BASE64_URL_SAFE_NO_PAD.encode(payload));
-    let signature = credential.issuance.keys.licensor.sign_token(license.as_bytes());
-    let signature = signature.map_err(|error| Error::internal("signing", error))?;
-    license.push('.');
-    license.push_str(&BASE64_URL_SAFE_NO_PAD.encode(signature));
-    Ok(license)
+    jws::sign(&credential.issuance.keys.licensor, &credential.jose_header, &claims)
 }
 
 /// The claims of an entitlement that was verified before it was kept.

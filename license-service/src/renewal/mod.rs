@@ -33,7 +33,7 @@ use crate::{
 pub(crate) use automatic::Automatic;
 pub(crate) use checkpoint::SeenCheckpoint;
 pub(crate) use key_store::KeyStore;
-pub(crate) use revocation::RevocationWatch;
+pub(crate) use revocation::{RevocationWatch, kept_list};
 pub(crate) use upkeep::Upkeep;
 
 /// What everyone reads: the credential in use, `None` before enrolment.

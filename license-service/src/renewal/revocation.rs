@@ -1,6 +1,10 @@
 //! Fetches the issuer's revocation list, and finds out whether the own certificate is on it.
 
-use std::{fs, io, path::PathBuf, sync::Arc};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use licensor::{
     clock::{SharedClock, from_unix_seconds, rfc3339, unix_seconds},
@@ -35,6 +39,21 @@ pub(crate) struct RevocationWatch {
     pub(crate) file: PathBuf,
 }
 
+/// The list in this file, if it is one of the credential's issuer.
+pub(crate) fn kept_list(file: &Path, credential: &Credential) -> Option<RevocationList> {
+    let der = match fs::read(file) {
+        Ok(der) => der,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) => {
+            tracing::warn!(%error, file = %file.display(), "the revocation list cannot be read; it is fetched anew");
+            return None;
+        }
+    };
+    // A long list takes a while: calls go on meanwhile.
+    let list = block_in_place(|| RevocationList::verify(&der, &issuers(credential))).ok()?;
+    (list.issuer_key_id == credential.facts.issuer_key_id).then_some(list)
+}
+
 impl RevocationWatch {
     /// Disables the service if the list that was kept has its certificate; to be done before anything is served, so that
     /// a revoked server issues nothing after a restart either.
@@ -48,17 +67,7 @@ impl RevocationWatch {
     /// The list that was kept on the disk, if it is one of the credential's issuer. How old it is does not matter: what is
     /// on it was revoked.
     pub(super) fn kept(&self, credential: &Credential) -> Option<RevocationList> {
-        let der = match fs::read(&self.file) {
-            Ok(der) => der,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-            Err(error) => {
-                tracing::warn!(%error, file = %self.file.display(), "the revocation list cannot be read; it is fetched anew");
-                return None;
-            }
-        };
-        // A long list takes a while: calls go on meanwhile.
-        let list = block_in_place(|| RevocationList::verify(&der, &issuers(credential))).ok()?;
-        (list.issuer_key_id == credential.facts.issuer_key_id).then_some(list)
+        kept_list(&self.file, credential)
     }
 
     /// A list that is newer than the known one, if there is one; checked, and on the disk.

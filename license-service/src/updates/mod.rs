@@ -3,7 +3,7 @@
 mod automatic;
 mod watch;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use licensor::{
     clock::{SharedClock, unix_seconds},
@@ -19,7 +19,7 @@ use crate::{
     entitlement::{Change, Installed, Signers, changes, check},
     ledger::Ledger,
     licensing::{Licensing, Superfluous},
-    renewal::CredentialWatch,
+    renewal::{CredentialWatch, kept_list},
 };
 
 pub(crate) use automatic::Automatic;
@@ -37,6 +37,8 @@ pub(crate) struct Updates {
     pub(crate) credential: CredentialWatch,
     /// Trust anchors (DER) of vendors beside that of the root.
     pub(crate) anchors: Vec<Vec<u8>>,
+    /// Where the revocation list of the credential's issuer is kept (DER).
+    pub(crate) revocation_list: PathBuf,
 }
 
 /// What an entitlement that is not in force yet would change.
@@ -140,7 +142,8 @@ impl Updates {
         let installed = self.licensing.entitlements().borrow().clone();
         let of_vendor =
             |vendor: &str| installed.iter().find(|known| known.vendor() == vendor).map(|known| &**known);
-        let signers = Signers { anchors: &self.anchors, revocation_lists: &[] };
+        let lists: Vec<_> = kept_list(&self.revocation_list, credential).into_iter().collect();
+        let signers = Signers { anchors: &self.anchors, revocation_lists: &lists };
         check(jws, credential, signers, of_vendor, unix_seconds(self.clock.now()))
     }
 

@@ -189,6 +189,19 @@ impl EventKind {
         self == Self::AdministrativeCallMade
     }
 
+    /// Whether it names users or credentials: what the administrator reads, and nobody over the network.
+    #[must_use]
+    pub fn is_confidential(self) -> bool {
+        matches!(
+            self,
+            Self::LicenseAssigned
+                | Self::LicenseUnassigned
+                | Self::EntitlementBlocked
+                | Self::AccessTokenCreated
+                | Self::AccessTokenRevoked
+        )
+    }
+
     /// The message in English. An argument that is missing is left as its name in braces.
     #[must_use]
     pub fn message(self, arguments: &BTreeMap<String, String>) -> String {

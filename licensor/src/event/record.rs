@@ -205,6 +205,8 @@ pub struct EventFilter {
     pub scope: Option<Scope>,
     /// Only about this database, group or user.
     pub target: Option<String>,
+    /// Only what everyone may read.
+    pub public: bool,
 }
 
 impl EventFilter {
@@ -219,6 +221,7 @@ impl EventFilter {
             && self.severity.is_none_or(|severity| event.kind.severity() >= severity)
             && self.scope.is_none_or(|scope| event.scope == scope)
             && self.target.as_ref().is_none_or(|target| event.target == *target)
+            && !(self.public && event.kind.is_confidential())
     }
 }
 

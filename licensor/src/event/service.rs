@@ -72,6 +72,7 @@ impl EventService for EventRpc {
             },
             scope: scope(request.scope()),
             target: Some(request.target.clone()).filter(|target| !target.is_empty()),
+            public: false,
         };
         let filter = (self.access)(&extensions, filter).await?;
         let from = match request.page_token.as_str() {

@@ -1,15 +1,15 @@
 //! Entitlements: signed with a key that exists only for that moment, because those of the authority certify and nothing
 //! else; and handed out to the licensing servers of their owner.
 
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine};
 use licensor::{
     clock::unix_seconds,
     error::{Error, Reason, Result},
     event::{Event, EventKind},
+    jws,
     key::{KeyAlgorithm, PrivateKey, random_bytes, sha256},
     store::StoreError,
 };
-use verifier::{EntitlementClaims, certificate::hex, entitlement::ENTITLEMENT_TYPE, jws::Header};
+use verifier::{EntitlementClaims, certificate::hex, entitlement::ENTITLEMENT_TYPE};
 
 use super::{ATTEMPTS, Authority, Caller, Generation};
 use crate::{
@@ -121,11 +121,7 @@ impl Authority {
         let serial = params.serial_number.as_ref().map(|serial| hex(serial.as_ref()));
         let chain =
             std::iter::once(certificate.der().as_ref()).chain(issuer.issuers.iter().map(Vec::as_slice));
-        let header = Header {
-            alg: key.jws_algorithm().to_owned(),
-            typ: ENTITLEMENT_TYPE.to_owned(),
-            x5c: chain.map(|der| BASE64_STANDARD.encode(der)).collect(),
-        };
+        let header = jws::header(&key, ENTITLEMENT_TYPE, chain)?;
         let id: [u8; 16] = random_bytes().map_err(|error| failed(&error))?;
         let mut entitlement = stated.entitlement.clone();
         entitlement.version = version;
@@ -137,12 +133,7 @@ impl Authority {
             nbf: unix_seconds(now),
             entitlement,
         };
-        let header = serde_json::to_vec(&header).map_err(|error| failed(&error))?;
-        let claims = serde_json::to_vec(&claims).map_err(|error| failed(&error))?;
-        let encoded = |part| BASE64_URL_SAFE_NO_PAD.encode(part);
-        let mut jws = format!("{}.{}", encoded(header), encoded(claims));
-        let signature = key.sign_token(jws.as_bytes()).map_err(|error| failed(&error))?;
-        jws = format!("{jws}.{}", encoded(signature));
+        let jws = jws::sign(&key, &header, &claims)?;
         let certificate = sha256(certificate.der());
         Ok(SignedClaims { jws, serial: serial.unwrap_or_default(), certificate })
     }

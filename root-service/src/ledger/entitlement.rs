@@ -45,8 +45,8 @@ impl Ledger {
     ) -> Result<EntitlementRecord, StoreError> {
         let Signed { mut record, jws, document, event } = signed;
         let mut batch = Batch::new();
-        record.jws = blob::put(&mut batch, TEXT, jws.as_bytes()).to_vec();
-        record.document = blob::put(&mut batch, TEXT, document.as_bytes()).to_vec();
+        record.jws = blob::put_text(&mut batch, TEXT, jws.as_bytes()).to_vec();
+        record.document = blob::put_text(&mut batch, TEXT, document.as_bytes()).to_vec();
         let key = newest(&record.owner, &record.vendor);
         let version = [&key[NEWEST.len()..], &[0], &record.version.to_be_bytes()].concat();
         batch.expect(key.clone(), former.map(|former| former.bytes.clone()));
@@ -58,7 +58,7 @@ impl Ledger {
 
     /// A text of an entitlement: its JWS, or its document.
     pub(crate) async fn entitlement_text(&self, digest: &[u8]) -> Result<String, StoreError> {
-        let text = blob::read(&*self.store, TEXT, digest).await?;
+        let text = blob::get_text(&*self.store, TEXT, digest).await?;
         String::from_utf8(text).map_err(|_| StoreError::Damaged {
             path: "the ledger".into(),
             cause: "a text is not UTF-8".into(),

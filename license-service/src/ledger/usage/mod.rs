@@ -1,12 +1,11 @@
 //! What the ledger keeps of usage: events, counters, the index of what was counted, statements.
 
-mod parts;
 mod records;
 mod runs;
 
 use licensor::{
     event::Event,
-    store::{Batch, StoreError},
+    store::{Batch, StoreError, blob},
 };
 use prost::Message;
 
@@ -71,12 +70,12 @@ impl UsageChange {
     pub(crate) fn terms(&mut self, vendor: &str, from: i64, others: u16, terms: &TermsRecord) {
         let (from, others) = (from.max(0).to_be_bytes(), others.to_be_bytes());
         let key = [TERMS, vendor.as_bytes(), &[0], &from, &others].concat();
-        parts::add(&mut self.batch, &key, &terms.encode_to_vec());
+        blob::put(&mut self.batch, &key, &terms.encode_to_vec());
     }
 
     /// Keeps a statement for good.
     pub(crate) fn statement(&mut self, vendor: &str, month: u32, statement: &[u8]) {
-        parts::add(&mut self.batch, &statement_key(vendor, month), statement);
+        blob::put(&mut self.batch, &statement_key(vendor, month), statement);
     }
 
     /// An event that is raised with the change.
@@ -157,7 +156,7 @@ impl Ledger {
         let mut next = prefix.clone();
         while let Some((key, _)) = self.store.scan(&prefix, &next, 1).await?.pop() {
             let key = &key[..key.len().min(prefix.len() + 10)];
-            let Some(value) = parts::get(&self.store, key).await? else { return Ok(terms) };
+            let Some(value) = blob::get(&*self.store, key).await? else { return Ok(terms) };
             terms.push((i64::try_from(number(&key[prefix.len()..])).unwrap_or(i64::MAX), decode(&value)?));
             next = [key, &[0xff; 3]].concat();
         }
@@ -166,7 +165,7 @@ impl Ledger {
 
     /// A statement that is final, as it was kept.
     pub(crate) async fn statement(&self, vendor: &str, month: u32) -> Result<Option<Vec<u8>>, StoreError> {
-        parts::get(&self.store, &statement_key(vendor, month)).await
+        blob::get(&*self.store, &statement_key(vendor, month)).await
     }
 }
 
