@@ -42,6 +42,16 @@ fn with_seats(quantity: u32, options: NodeOptions) -> (Root, Node) {
 fn who_gets_no_seat_is_told_who_has_them_and_when_the_next_is_free() {
     let (_root, node) = with_seats(2, NodeOptions::default());
     node.json(&["assignments", "add", "--module", "crm", "--user", "anna"]);
+    // That is between the administrator and his users.
+    assert_eq!(node.json(&["events", "list", "--id", "132"])[0]["arguments"]["user"], "anna");
+    let over_the_network = call(&node, "licensor.event.v1.EventService/ListEvents", "{}").json();
+    let ids: Vec<_> =
+        over_the_network["events"].as_array().unwrap().iter().map(|event| &event["id"]).collect();
+    assert!(
+        ids.contains(&&json!(100)) && !ids.contains(&&json!(132)) && !ids.contains(&&json!(150)),
+        "{ids:?}"
+    );
+
     let issued = acquire_for(&node, "ben").json();
     let again = acquire_for(&node, "ben").json();
     assert_ne!(issued["licenseId"], again["licenseId"]);

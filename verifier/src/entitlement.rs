@@ -211,6 +211,15 @@ impl Claims for EntitlementClaims {
     }
 }
 
+/// The claims of an entitlement without a look at who signed it: of one that was verified before, or that is shown to
+/// whoever can verify it.
+///
+/// # Errors
+/// [`JwsError::Malformed`].
+pub fn read_entitlement(jws: &str) -> Result<EntitlementClaims, JwsError> {
+    jws::read_claims(jws)
+}
+
 /// Verifies an entitlement at `now` (seconds since 1970), and returns its claims. Whether it is for this owner, and newer
 /// than what is known, is for the caller to say.
 ///

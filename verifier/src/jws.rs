@@ -185,6 +185,12 @@ pub fn issuers(jws: &str) -> Result<Vec<Vec<u8>>, JwsError> {
     Ok(read_chain(&header)?.split_off(1))
 }
 
+/// The claims, without a look at who signed them: of what was verified before.
+pub(crate) fn read_claims<C: Claims>(jws: &str) -> Result<C, JwsError> {
+    let (_, payload, _) = split(jws.trim_ascii())?;
+    read_json(payload, "its claims").map(|(claims, _)| claims)
+}
+
 /// Verifies everything but what is special to one kind of claims; those, and the signer.
 pub(crate) fn verify<C: Claims>(
     jws: &str,

@@ -40,7 +40,7 @@ pub use audit::{AuditError, Checkpoint, InclusionProof};
 pub use certificate::Certificate;
 pub use chain::{ChainError, verify_licensor_chain, verify_server_chain};
 pub use client::{ClientCertificateError, ClientIdentity, verify_client_chain};
-pub use entitlement::{Entitlement, EntitlementClaims, verify_entitlement};
+pub use entitlement::{Entitlement, EntitlementClaims, read_entitlement, verify_entitlement};
 pub use jws::{JwsError, Trust};
 pub use license::{License, LicenseClaims, verify_license};
 pub use revocation::{RevocationList, RevocationListError, Revoked};

@@ -14,8 +14,8 @@ use verifier::entitlement::Kind;
 use super::{
     Licensing, SeatInUse, Wanted,
     book::{Holder, Wish},
-    check_text,
     record::Change,
+    refusal::check_text,
     seats_of, to_its_end,
 };
 use crate::ledger::{Ledger, SeatPlace};

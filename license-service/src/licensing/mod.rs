@@ -3,8 +3,10 @@
 mod activation;
 mod assignments;
 mod book;
+mod leases;
 mod lists;
 mod record;
+mod refusal;
 mod sign;
 #[cfg(test)]
 mod tests;
@@ -17,15 +19,12 @@ use std::{
 };
 
 use licensor::{
-    clock::{SharedClock, from_unix_seconds, rfc3339, unix_seconds},
+    clock::{SharedClock, from_unix_seconds, unix_seconds},
     error::{Error, Reason, Result},
-    key::random_bytes,
 };
 use tokio::sync::{RwLock, RwLockReadGuard, Semaphore, SemaphorePermit, watch};
-use verifier::{
-    certificate::hex,
-    entitlement::{Kind, Module},
-};
+
+use verifier::read_entitlement;
 
 use crate::{
     credential::{Credential, enabled},
@@ -35,8 +34,8 @@ use crate::{
 };
 
 use self::{
-    book::{Exhausted, Holder, LeaseId, Seats, Wish, tag},
-    record::Change,
+    book::{LeaseId, Seats, tag},
+    refusal::unknown,
 };
 
 pub(crate) use activation::Superfluous;
@@ -46,8 +45,6 @@ pub(crate) use time::{SeenTime, TOLERANCE};
 /// Seconds for which a seat stays taken after its licence has ended: whoever verifies licences may allow as much for clocks
 /// that differ.
 pub(crate) const MARGIN: i64 = 60;
-/// Characters of a name of a user, a device or a session.
-const LONGEST: usize = 256;
 
 /// Gives seats and issues licences while the server is enabled.
 #[derive(Debug)]
@@ -108,7 +105,7 @@ impl Licensing {
     ) -> Result<Self> {
         let mut installed = Vec::new();
         for (_, jws) in ledger.installed_entitlements().await? {
-            let claims = sign::claims_of(&jws)?;
+            let claims = read_entitlement(&jws).map_err(|error| Error::internal("entitlement", error))?;
             installed.push(Arc::new(Installed { claims, jws }));
         }
         let seen = SeenTime::new(ledger.highest_time().await?);
@@ -151,142 +148,6 @@ impl Licensing {
         self.seen.accept(unix_seconds(now));
         self.ledger.note_clock(unix_seconds(now), None).await?;
         Ok(now)
-    }
-
-    /// Takes a seat for a lease.
-    pub(crate) async fn acquire(self: &Arc<Self>, wanted: Wanted) -> Result<Issued> {
-        let this = Arc::clone(self);
-        to_its_end(async move { this.take(&wanted, None).await }).await
-    }
-
-    /// Takes a seat for a term of use without a connection.
-    pub(crate) async fn borrow(self: &Arc<Self>, wanted: Wanted, term: Duration) -> Result<Issued> {
-        let this = Arc::clone(self);
-        let term = i64::try_from(term.as_secs()).unwrap_or(i64::MAX);
-        if term < 1 {
-            return Err(Error::new(Reason::InvalidArgument, "term must be 1 second at least"));
-        }
-        if wanted.device.is_empty() {
-            let message = "device must be named: a licence is borrowed for one";
-            return Err(Error::new(Reason::InvalidArgument, message));
-        }
-        to_its_end(async move { this.take(&wanted, Some(term)).await }).await
-    }
-
-    async fn take(&self, wanted: &Wanted, term: Option<i64>) -> Result<Issued> {
-        let (_place, _still) = self.admit().await?;
-        // One reading of the clock: what is signed was allowed at that very instant.
-        let now = unix_seconds(self.clock.now());
-        let credential = self.enabled_at(now)?;
-        self.seen.check(now)?;
-        for (name, text, required) in [
-            ("subject", &wanted.user, true),
-            ("device", &wanted.device, false),
-            ("session", &wanted.session, false),
-        ] {
-            check_text(name, text, required)?;
-        }
-        let (installed, at) = self.module(&wanted.vendor, &wanted.module, &credential)?;
-        let module = &installed.claims.entitlement.modules[at];
-        let warnings = installed.check_open(module, now)?;
-        let lasts = match term {
-            None => module.lease,
-            Some(term) => check_term(module, term)?,
-        };
-        let until = sign::until(&credential, now, lasts);
-        let borrowable = term.and(module.borrow.as_ref().map(|borrow| borrow.seats));
-        let random = random_bytes::<8>().map_err(|error| Error::internal("licence", error))?;
-        let holder = holder(module.kind, wanted, term.is_some());
-        let taken = {
-            let mut books = self.books();
-            let seats = seats_of(&mut books, installed.vendor(), &module.name)?;
-            let assigned = Holder::of(&["assigned", &wanted.user]);
-            let by_name = module.kind == Kind::User && term.is_none() && seats.held(assigned, now).is_some();
-            let holder = if by_name { assigned } else { holder };
-            let wish = Wish { holder, until, assigned: false, borrowed: term.is_some(), random };
-            seats.take(wish, module.quantity, borrowable, now)
-        };
-        let taken = match taken {
-            Ok(taken) => taken,
-            Err(exhausted) => return Err(self.exhausted(&installed, module, exhausted, now).await),
-        };
-        let change = Change { installed: &installed, module, taken, now, by: "" };
-        self.issue(&credential, wanted, change, until, warnings).await
-    }
-
-    /// Issues the licence of a seat anew.
-    pub(crate) async fn extend(self: &Arc<Self>, license_id: &str) -> Result<Issued> {
-        let (this, id) = (Arc::clone(self), license_id.to_owned());
-        to_its_end(async move { this.try_extend(&id).await }).await
-    }
-
-    async fn try_extend(&self, id: &str) -> Result<Issued> {
-        let (_place, _still) = self.admit().await?;
-        let now = unix_seconds(self.clock.now());
-        let credential = self.enabled_at(now)?;
-        self.seen.check(now)?;
-        let (lease, vendor, name) = self.lease(id)?;
-        let (installed, at) = self.module(&vendor, &name, &credential)?;
-        let module = &installed.claims.entitlement.modules[at];
-        let until = sign::until(&credential, now, module.lease);
-        let taken = {
-            let mut books = self.books();
-            seats_of(&mut books, &vendor, &name)?.extend(lease, until, now).ok_or_else(|| unknown(id))?
-        };
-        // A borrowed licence is not cut short.
-        let until = taken.seat.until.min(credential.facts.not_after);
-        let record = self.ledger.seat(&vendor, &name, taken.number).await?.map(|(record, _)| record);
-        let record = record.unwrap_or_default();
-        let wanted = Wanted {
-            vendor,
-            module: name,
-            user: record.user,
-            device: record.device,
-            session: record.session,
-        };
-        let warnings = installed.warnings(now);
-        let change = Change { installed: &installed, module, taken, now, by: "" };
-        self.issue(&credential, &wanted, change, until, warnings).await
-    }
-
-    /// Signs in memory, records durably, then hands out.
-    async fn issue(
-        &self,
-        credential: &Credential,
-        wanted: &Wanted,
-        change: Change<'_>,
-        until: i64,
-        warnings: Vec<String>,
-    ) -> Result<Issued> {
-        let Change { installed, module, taken, now, .. } = change;
-        let id = format!("{}-{}", hex(&taken.seat.lease), taken.seat.issued);
-        let license = sign::license(
-            credential,
-            installed,
-            module,
-            sign::Terms { user: &wanted.user, id: &id, now, until },
-        );
-        let license = match license {
-            Ok(license) => license,
-            Err(error) => {
-                self.undo(&change);
-                return Err(error);
-            }
-        };
-        self.record(wanted, &change).await?;
-        Ok(Issued { license, id, expires_at: from_unix_seconds(until), warnings })
-    }
-
-    /// Gives a seat back. An assigned one stays with its user.
-    pub(crate) async fn release(self: &Arc<Self>, license_id: &str) -> Result<()> {
-        let (this, id) = (Arc::clone(self), license_id.to_owned());
-        to_its_end(async move {
-            let _still = this.in_force.read().await;
-            let now = unix_seconds(this.clock.now());
-            let (lease, vendor, module) = this.lease(&id)?;
-            this.give_back(lease, &vendor, &module, now).await?.then_some(()).ok_or_else(|| unknown(&id))
-        })
-        .await
     }
 
     async fn admit(&self) -> Result<(SemaphorePermit<'_>, RwLockReadGuard<'_, ()>)> {
@@ -353,56 +214,6 @@ impl Licensing {
     fn books(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Who has the seats, and when the next one is free.
-    async fn exhausted(
-        &self,
-        installed: &Installed,
-        module: &Module,
-        exhausted: Exhausted,
-        now: i64,
-    ) -> Error {
-        let vendor = installed.vendor();
-        let mut holders = Vec::new();
-        for number in &exhausted.numbers {
-            // What cannot be read is not worth another error.
-            if let Ok(Some((record, _))) = self.ledger.seat(vendor, &module.name, *number).await {
-                let device =
-                    if record.device.is_empty() { String::new() } else { format!(" on {}", record.device) };
-                let until = match record.assigned {
-                    true => " (assigned)".to_owned(),
-                    false => format!(" until {}", rfc3339(from_unix_seconds(record.until))),
-                };
-                holders.push(format!("{}{device}{until}", record.user));
-            }
-        }
-        let next = exhausted.next_free.map(from_unix_seconds);
-        let when = next.map_or_else(
-            || "no lease ends by itself".to_owned(),
-            |at| format!("the next is free on {}", rfc3339(at)),
-        );
-        let (what, total) = match (&module.borrow, exhausted.of_borrowing) {
-            (Some(borrow), true) => ("licences that may be borrowed", borrow.seats),
-            _ => ("licences", module.quantity),
-        };
-        let message = format!(
-            "all {total} {what} of {} of {vendor} are in use, by {}; {when}",
-            module.name,
-            if holders.is_empty() { "others".to_owned() } else { holders.join(", ") }
-        );
-        let mut error = Error::new(Reason::SeatsExhausted, message)
-            .with("vendor", vendor)
-            .with("module", &module.name)
-            .with("total", total.to_string())
-            .with("holders", holders.join(", "));
-        if let Some(next) = next {
-            let wait = next.duration_since(from_unix_seconds(now)).unwrap_or_default();
-            error = error
-                .with("next_free", rfc3339(next))
-                .retry_after(wait.clamp(Duration::from_secs(1), Duration::from_secs(3600)));
-        }
-        error
-    }
 }
 
 /// Runs `work` to its end even if the caller goes away: a seat that is taken in memory is recorded, or taken back.
@@ -421,44 +232,4 @@ fn seats_of<'a>(books: &'a mut Books, vendor: &str, module: &str) -> Result<&'a 
         return Err(Error::internal("licensing", "two modules have one tag"));
     }
     Ok(&mut book.seats)
-}
-
-/// By what a holder is told from others.
-fn holder(kind: Kind, wanted: &Wanted, borrowed: bool) -> Holder {
-    match (kind, borrowed) {
-        (_, true) => Holder::of(&["borrowed", &wanted.user, &wanted.device]),
-        (Kind::Site, _) => Holder::of(&["site"]),
-        (Kind::Satellite, _) => Holder::of(&["satellite", &wanted.device]),
-        (Kind::User, _) => Holder::of(&["user", &wanted.user, &wanted.device, &wanted.session]),
-    }
-}
-
-fn check_term(module: &Module, term: i64) -> Result<i64> {
-    let not_allowed =
-        |message: String| Err(Error::new(Reason::BorrowingNotAllowed, message).with("module", &module.name));
-    match &module.borrow {
-        None => not_allowed(format!("licences of {} cannot be borrowed: acquire one", module.name)),
-        Some(borrow) if term > borrow.longest => not_allowed(format!(
-            "licences of {} can be borrowed for {} seconds at most, and {term} were asked for",
-            module.name, borrow.longest
-        )),
-        Some(_) => Ok(term),
-    }
-}
-
-fn check_text(name: &str, text: &str, required: bool) -> Result<()> {
-    if text.is_empty() && !required {
-        return Ok(());
-    }
-    if text.is_empty() || text.chars().count() > LONGEST || text.chars().any(char::is_control) {
-        let message = format!("{name} must have 1 to {LONGEST} characters, none of them a control character");
-        return Err(Error::new(Reason::InvalidArgument, message).with("field", name));
-    }
-    Ok(())
-}
-
-fn unknown(id: &str) -> Error {
-    let id: String = id.chars().filter(|letter| !letter.is_control()).take(100).collect();
-    let message = format!("there is no licence {id}, or its lease has ended: acquire one");
-    Error::new(Reason::LicenseUnknown, message).with("license_id", id)
 }

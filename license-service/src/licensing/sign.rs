@@ -1,11 +1,7 @@
 //! What is signed for a seat.
 
-use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
-use licensor::{
-    error::{Error, Result},
-    jws,
-};
-use verifier::{EntitlementClaims, License, LicenseClaims, entitlement::Module};
+use licensor::{error::Result, jws};
+use verifier::{License, LicenseClaims, entitlement::Module};
 
 use crate::{credential::Credential, entitlement::Installed};
 
@@ -53,12 +49,4 @@ pub(super) fn license(
         },
     };
     jws::sign(&credential.issuance.keys.licensor, &credential.jose_header, &claims)
-}
-
-/// The claims of an entitlement that was verified before it was kept.
-pub(crate) fn claims_of(jws: &str) -> Result<EntitlementClaims> {
-    let payload = jws.trim().split('.').nth(1).unwrap_or_default();
-    let payload =
-        BASE64_URL_SAFE_NO_PAD.decode(payload).map_err(|error| Error::internal("entitlement", error))?;
-    serde_json::from_slice(&payload).map_err(|error| Error::internal("entitlement", error))
 }

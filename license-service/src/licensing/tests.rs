@@ -5,7 +5,7 @@ use std::time::Duration;
 use licensor::event::EventKind;
 use verifier::{
     Entitlement, EntitlementClaims, Trust,
-    entitlement::{Borrow, Dates},
+    entitlement::{Borrow, Dates, Kind, Module},
     verify_license,
 };
 

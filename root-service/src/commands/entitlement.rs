@@ -5,7 +5,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use clap::Subcommand;
 use licensor::{
     cli::{self, Failure, Output, instant, print_list, print_object},
@@ -16,7 +15,7 @@ use proto::certification::v1::{
     EntitlementRecord, ListEntitlementsRequest, PutEntitlementRequest, ShowEntitlementRequest,
 };
 use serde_json::{Value, json};
-use verifier::EntitlementClaims;
+use verifier::{EntitlementClaims, read_entitlement};
 
 use super::Client;
 
@@ -99,10 +98,33 @@ pub(super) async fn run(
                     cli::print(found.document.strip_suffix('\n').unwrap_or(&found.document))
                 }
                 Output::Json if document => print_object(output, &json!({ "document": found.document })),
-                _ => print_object(output, &whole(&found)),
+                Output::Json => print_object(output, &whole(&found)),
+                Output::Table => print_whole(&whole(&found)),
             }
         }
     }
+}
+
+/// All that an entitlement says, with a table of its modules and one of its services.
+fn print_whole(shown: &Value) -> Result<(), Failure> {
+    let mut head = shown.clone();
+    if let Some(head) = head.as_object_mut() {
+        head.remove("modules");
+        head.remove("services");
+    }
+    print_object(Output::Table, &head)?;
+    let tables: [(&str, &[&str]); 2] = [
+        ("modules", &["name", "title", "kind", "quantity", "lease", "features", "expires"]),
+        ("services", &["name", "title", "unit", "aggregation", "allowance", "price"]),
+    ];
+    for (what, columns) in tables {
+        let rows = shown[what].as_array().map(Vec::as_slice).unwrap_or_default();
+        if !rows.is_empty() {
+            cli::print(format!("\n{what}:"))?;
+            print_list(Output::Table, columns, rows)?;
+        }
+    }
+    Ok(())
 }
 
 /// The text of a file; of standard input if it is `-`.
@@ -125,7 +147,8 @@ fn document(file: &Path) -> Result<String, Failure> {
 /// An entitlement in one line.
 fn row(record: &EntitlementRecord) -> Value {
     let signed = record.signed.clone().unwrap_or_default();
-    let expires = claims(&signed.entitlement).and_then(|claims| claims.entitlement.dates.expires);
+    let expires =
+        read_entitlement(&signed.entitlement).ok().and_then(|claims| claims.entitlement.dates.expires);
     json!({
         "owner": signed.owner,
         "vendor": signed.vendor,
@@ -140,7 +163,10 @@ fn row(record: &EntitlementRecord) -> Value {
 fn whole(record: &EntitlementRecord) -> Value {
     let mut shown = row(record);
     let signed = record.signed.clone().unwrap_or_default();
-    let Some(EntitlementClaims { iss, entitlement, .. }) = claims(&signed.entitlement) else { return shown };
+    // What was signed, as the service has it: whoever trusts nobody takes the JWS, and verifies it.
+    let Ok(EntitlementClaims { iss, entitlement, .. }) = read_entitlement(&signed.entitlement) else {
+        return shown;
+    };
     shown["issuer"] = json!(iss);
     shown["company"] = json!(entitlement.company);
     shown["serial_number"] = json!(entitlement.serial_number);
@@ -157,12 +183,6 @@ fn whole(record: &EntitlementRecord) -> Value {
     shown["modules"] = modules.collect();
     shown["services"] = json!(entitlement.services);
     shown
-}
-
-/// What was signed, as the service has it: whoever trusts nobody takes the JWS, and verifies it.
-fn claims(jws: &str) -> Option<EntitlementClaims> {
-    let payload = jws.split('.').nth(1)?;
-    serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
 }
 
 fn date(seconds: Option<i64>) -> Value {
