@@ -93,6 +93,9 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     let admin_listener = admin::listen(&admin_path, &config.admin)?;
 
     let own_server = Arc::new(OwnServer::issue(&core.authority, &config.public_host())?);
+    if let Err(error) = own_server.log(&core.authority).await {
+        tracing::error!(%error, "the issue of the root's own server certificate is no entry of the log yet");
+    }
     let tls = tls::server_config(Arc::new(tls::Current(own_server.current())), clock.clone())?;
     let (stop, shutdown) = Shutdown::channel();
     let (ticker, ticks) = watch::channel(0);

@@ -64,6 +64,9 @@ impl ExpiryWatch {
         if let Err(error) = self.own_server.refresh(&self.authority) {
             tracing::error!(%error, "the certificate of the TLS port could not be replaced");
         }
+        if let Err(error) = self.own_server.log(&self.authority).await {
+            tracing::error!(%error, "the issue of the root's own server certificate is no entry of the log yet");
+        }
         self.ticker.send_modify(|ticks| *ticks += 1);
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use licensor_tests::{Node, NodeOptions, Ran, Root, RootOptions, acquire, wait_for};
+use licensor_tests::{Line, Node, NodeOptions, Ran, Root, RootOptions, acquire, wait_for};
 use serde_json::{Value, json};
 
 /// Events with this id, oldest first.
@@ -89,6 +89,21 @@ fn a_call_that_only_reads_is_an_entry_with_who_asked_for_what_and_is_listed_only
     assert_eq!(events(&root, "125").len(), before + calls.len());
     assert_eq!(root.event_ids(), [seen, vec![112]].concat());
     assert!(!root.log().contains("AdministrativeCallMade"), "nobody reads as many lines");
+    let verified = root.json(&["audit", "verify"]);
+    assert_eq!((&verified["intact"], &verified["entries"]), (&json!(true), &json!(root.entries())));
+}
+
+#[test]
+fn the_certificate_of_the_roots_own_port_is_an_entry_too() {
+    let mut root = Root::started(RootOptions::default());
+    let issued = root.json(&["events", "list", "--id", "134"]);
+    assert_eq!(issued.as_array().unwrap().len(), 1);
+    let line = Line::open(&root, &root.data("trust-anchor.pem"));
+    let shown = verifier::Certificate::parse(&line.server_certificate()).unwrap();
+    assert_eq!(issued[0]["serial"], shown.serial);
+    root.stop();
+    root.start();
+    assert_eq!(root.json(&["events", "list", "--id", "134"]).as_array().unwrap().len(), 2);
     let verified = root.json(&["audit", "verify"]);
     assert_eq!((&verified["intact"], &verified["entries"]), (&json!(true), &json!(root.entries())));
 }

@@ -145,6 +145,9 @@ kinds! {
     /// The clock is behind.
     ClockRolledBack = 131, "ClockRolledBackEvent", Error,
         "The clock of this machine says {now}, and {seen} has been seen: no leases are given until it is right again.";
+    /// The root's own TLS port has another certificate.
+    ServerCertificateIssued = 134, "ServerCertificateIssuedEvent", Info,
+        "The TLS port of this root got the certificate {certificate}; it is valid until {not_after}.";
     /// A user has a licence of his own.
     LicenseAssigned = 132, "LicenseAssignedEvent", Info, "A licence of {module} of {vendor} was assigned to {user}.";
     /// A user has none any more.
@@ -186,7 +189,7 @@ impl EventKind {
     /// Whether it is raised so often, and says so little, that it is shown only to those who ask for it.
     #[must_use]
     pub fn is_routine(self) -> bool {
-        self == Self::AdministrativeCallMade
+        matches!(self, Self::AdministrativeCallMade | Self::ServerCertificateIssued)
     }
 
     /// Whether it names users or credentials: what the administrator reads, and nobody over the network.

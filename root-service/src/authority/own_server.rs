@@ -3,16 +3,19 @@
 use std::{
     net::IpAddr,
     ops::Range,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
 
 use licensor::{
     error::{Error, Result},
-    key::{KeyAlgorithm, PrivateKey},
+    event::{Event, EventKind},
+    key::{KeyAlgorithm, PrivateKey, sha256},
+    store::{Batch, StoreError},
     tls::{Swappable, certified_key, unenrolled},
 };
 use rustls::sign::CertifiedKey;
+use verifier::certificate::hex;
 
 use super::{Authority, Generation};
 
@@ -25,6 +28,8 @@ pub(crate) struct OwnServer {
     host: String,
     current: Arc<Swappable>,
     served: Mutex<Served>,
+    /// What was issued and is no entry of the log yet.
+    unlogged: Mutex<Vec<Event>>,
 }
 
 /// What is served.
@@ -43,7 +48,8 @@ impl OwnServer {
         let failed = |error| Error::internal("own server certificate", error);
         let key = unenrolled().map_err(failed)?;
         let current = Arc::new(Swappable::new(key));
-        let server = Self { host: host.to_owned(), current, served: Mutex::default() };
+        let server =
+            Self { host: host.to_owned(), current, served: Mutex::default(), unlogged: Mutex::default() };
         server.refresh(authority)?;
         Ok(server)
     }
@@ -70,10 +76,29 @@ impl OwnServer {
         if served.span.is_some() && authority.check_enabled().is_err() {
             return Ok(());
         }
-        let (key, span) = issue(authority, &issuer, &self.host, &chain)?;
+        let (key, span, issued) = issue(authority, &issuer, &self.host, &chain)?;
+        self.unlogged().push(issued);
         self.current.store(key);
         *served = Served { chain, span: Some(span) };
         Ok(())
+    }
+
+    /// Makes what was issued entries of the log. A root whose disk is full starts without, and goes on trying: it must be
+    /// able to say so.
+    pub(crate) async fn log(&self, authority: &Authority) -> Result<(), StoreError> {
+        let events = std::mem::take(&mut *self.unlogged());
+        if events.is_empty() {
+            return Ok(());
+        }
+        let kept = authority.ledger().events().commit(Batch::new(), events.clone()).await;
+        if kept.is_err() {
+            self.unlogged().splice(0..0, events);
+        }
+        kept
+    }
+
+    fn unlogged(&self) -> MutexGuard<'_, Vec<Event>> {
+        self.unlogged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -82,7 +107,7 @@ fn issue(
     issuer: &Generation,
     host: &str,
     chain: &[Vec<u8>],
-) -> Result<(Arc<CertifiedKey>, Range<SystemTime>)> {
+) -> Result<(Arc<CertifiedKey>, Range<SystemTime>, Event)> {
     let failed = |error: &dyn std::fmt::Display| Error::internal("own server certificate", error);
     let now = authority.clock.now();
     let key = PrivateKey::generate(KeyAlgorithm::P256).map_err(|error| failed(&error))?;
@@ -98,9 +123,15 @@ fn issue(
     let common_name = if host.len() <= 64 { host } else { "root" };
     let params = authority.profile.server(common_name, &dns_names, &addresses, issuer.issuer_facts(), now)?;
     let certificate = params.signed_by(&key, &issuer.issuer).map_err(|error| failed(&error))?;
+    let serial = params.serial_number.as_ref().map(|serial| hex(serial.as_ref())).unwrap_or_default();
+    let issued = Event::new(EventKind::ServerCertificateIssued)
+        .about(&serial, "")
+        .argument("certificate", &serial)
+        .until(SystemTime::from(params.not_after))
+        .of_certificate(sha256(certificate.der()));
     let chain = [&[certificate.der().to_vec()], chain].concat();
     let not_after = SystemTime::from(params.not_after);
     let lifetime = not_after.duration_since(now).unwrap_or_default();
     let key = certified_key(&chain, &key).map_err(|error| failed(&error))?;
-    Ok((key, SystemTime::from(params.not_before)..now + lifetime.mul_f64(2.0 / 3.0)))
+    Ok((key, SystemTime::from(params.not_before)..now + lifetime.mul_f64(2.0 / 3.0), issued))
 }
