@@ -53,6 +53,12 @@ impl Administrators {
         }
     }
 
+    /// Whether this user is an administrator.
+    #[must_use]
+    pub fn is_one(&self, uid: u32) -> bool {
+        self.uids.contains(&uid)
+    }
+
     /// A stranger who calls without end does not fill the disk with lines: of the calls of one uid, the first, the second,
     /// the fourth and so on have one.
     fn tell(&self, uid: Option<u32>) {

@@ -93,6 +93,22 @@ pub fn server_config(
     Ok(Arc::new(config))
 }
 
+/// The server side for browsers: TLS 1.3, HTTP/2 or HTTP/1.1, and nobody is asked for a certificate.
+///
+/// # Errors
+/// [`TlsError`] if the provider lacks TLS 1.3.
+pub fn browser_config(
+    certificates: Arc<dyn ResolvesServerCert>,
+    clock: SharedClock,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let mut config = ServerConfig::builder_with_details(provider(), Arc::new(TlsTime(clock)))
+        .with_protocol_versions(&[&TLS13])?
+        .with_no_client_auth()
+        .with_cert_resolver(certificates);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
 /// The client side with known trust anchors (DER).
 ///
 /// # Errors

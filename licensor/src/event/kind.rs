@@ -174,6 +174,13 @@ kinds! {
     Maintenance = 161, "MaintenanceEvent", Warning, "Maintenance: {description}";
     /// An administrator has something to say.
     MessageOfTheDay = 162, "MessageOfTheDayEvent", Info, "{description}";
+    /// Somebody signed in on the screen.
+    SignedIn = 170, "SignedInEvent", Info, "{person} signed in on the screen, as {role}.";
+    /// Somebody signed out.
+    SignedOut = 171, "SignedOutEvent", Info, "{person} signed out.";
+    /// A link to sign in was used again.
+    SignInRefused = 172, "SignInRefusedEvent", Warning,
+        "A link to sign in that {person} had made was used again: somebody else may have seen it.";
 }
 
 impl EventKind {
@@ -202,6 +209,9 @@ impl EventKind {
                 | Self::EntitlementBlocked
                 | Self::AccessTokenCreated
                 | Self::AccessTokenRevoked
+                | Self::SignedIn
+                | Self::SignedOut
+                | Self::SignInRefused
         )
     }
 

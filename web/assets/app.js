@@ -1,0 +1,103 @@
+// Keeps an open page up to date, and spares people clicks. Every page works without it.
+'use strict';
+
+(() => {
+  const lost = document.getElementById('lost');
+
+  // Menus close with Escape, and when the focus or a click goes elsewhere.
+  const close = (except) => {
+    for (const menu of document.querySelectorAll('details.menu[open]')) {
+      if (!menu.contains(except)) menu.open = false;
+    }
+  };
+  document.addEventListener('click', (event) => close(event.target));
+  document.addEventListener('keydown', (event) => {
+    if (event.key !== 'Escape') return;
+    const open = document.querySelector('details.menu[open]');
+    close(null);
+    open?.querySelector('summary').focus();
+  });
+
+  // A filter is applied as soon as it is chosen.
+  document.addEventListener('change', (event) => {
+    const form = event.target.closest('form[data-at-once]');
+    if (form) form.requestSubmit();
+  });
+
+  // A file may be dropped on its field, and is sent at once.
+  for (const place of document.querySelectorAll('form[data-drop]')) {
+    const field = place.querySelector('input[type=file]');
+    place.addEventListener('dragover', (event) => {
+      event.preventDefault();
+      place.classList.add('over');
+    });
+    place.addEventListener('dragleave', () => place.classList.remove('over'));
+    place.addEventListener('drop', (event) => {
+      event.preventDefault();
+      place.classList.remove('over');
+      if (event.dataTransfer.files.length === 0) return;
+      field.files = event.dataTransfer.files;
+      place.requestSubmit();
+    });
+  }
+
+  const from = document.body.dataset.liveFrom;
+  if (!from) return;
+
+  // Parts of the page that have changed are exchanged; what somebody is typing into stays.
+  let fetching = false;
+  let again = false;
+  const refresh = async () => {
+    if (fetching) {
+      again = true;
+      return;
+    }
+    fetching = true;
+    try {
+      const answer = await fetch(location.href, { headers: { accept: 'text/html' }, redirect: 'follow' });
+      if (answer.redirected) {
+        location.reload();
+        return;
+      }
+      const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
+      for (const part of document.querySelectorAll('[data-live]')) {
+        const other = fresh.getElementById(part.id);
+        if (!other || other.outerHTML === part.outerHTML) continue;
+        if (part.querySelector('form :focus')) continue;
+        const focus = part.contains(document.activeElement) ? document.activeElement.id : '';
+        part.replaceWith(document.importNode(other, true));
+        if (focus) document.getElementById(focus)?.focus();
+      }
+      lost.hidden = true;
+    } catch {
+      lost.hidden = false;
+    } finally {
+      fetching = false;
+      if (again) {
+        again = false;
+        refresh();
+      }
+    }
+  };
+
+  let greeted = false;
+  const listen = () => {
+    const source = new EventSource(from);
+    source.addEventListener('hello', () => {
+      lost.hidden = true;
+      // What happened while nobody listened is fetched.
+      if (greeted) refresh();
+      greeted = true;
+    });
+    source.addEventListener('changed', refresh);
+    source.addEventListener('error', () => {
+      lost.hidden = false;
+      // Browsers give up when they get an answer that is none; the service may be on its way up.
+      if (source.readyState === EventSource.CLOSED) setTimeout(listen, 3000);
+    });
+  };
+  listen();
+  window.addEventListener('pageshow', (event) => {
+    if (event.persisted) refresh();
+  });
+})();

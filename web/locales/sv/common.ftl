@@ -1,0 +1,54 @@
+# Ramen runt varje sida.
+node-product = Licenser
+root-product = Licensservrar
+skip-to-content = Till innehållet
+tabs = Sidor
+language = Språk
+colours = Färger
+colours-auto = Som systemet
+colours-light = Ljus
+colours-dark = Mörk
+connection-lost = Anslutningen till tjänsten är bruten. Det du ser kan vara inaktuellt; det uppdateras så snart tjänsten svarar.
+back-to-start = Till startsidan
+pager = Listans sidor
+pager-range = { $first } till { $last } av { $total }
+pager-from = Från { $first }
+pager-next = Nästa sida
+pager-newer = Nyare
+pager-first = Första sidan
+search = Sök
+show = Visa
+
+# Inloggning.
+sign-in = Logga in
+sign-in-local = En lokal administratör loggar in med en länk som fungerar en gång, under kort tid. Kör på tjänstens dator:
+sign-in-provider = Logga in via din organisation
+sign-out = Logga ut
+signed-in = Du är inloggad.
+role-viewer = läsare
+role-administrator = administratör
+
+# Det som nekas.
+refused = Det gick inte
+refused-sign-in-first = Du är inte inloggad.
+refused-sign-in-first-next = Logga in och försök igen.
+refused-link-unknown = Den här länken loggar inte in dig: tjänsten har inte skapat den.
+refused-link-unknown-next = Skapa en ny på tjänstens dator och öppna den i tid.
+refused-link-used = Den här länken har redan använts. Den fungerar en gång.
+refused-link-used-next = Om det inte var du, titta på händelserna; skapa en ny länk på tjänstens dator.
+refused-link-expired = Den här länken har upphört att gälla.
+refused-link-expired-next = Skapa en ny på tjänstens dator och öppna den i tid.
+refused-not-administrator = Den som skapade länken är inte längre lokal administratör.
+refused-not-administrator-next = Be att användar-id läggs till i admin.uids och starta om tjänsten.
+refused-administrators-only = Det här får bara en administratör göra.
+refused-administrators-only-next = Fråga en administratör, eller logga in som en.
+refused-form-forged = Formuläret skickades inte från en av dina sidor, eller så har du loggat in på nytt sedan dess.
+refused-form-forged-next = Gå tillbaka, läs in sidan på nytt och skicka formuläret igen.
+refused-form-invalid = Formuläret är inte fullständigt.
+refused-form-invalid-next = Gå tillbaka, fyll i det som saknas och skicka det igen.
+refused-too-large = För mycket skickades.
+refused-too-large-next = En licensfil är liten: välj den som leverantören skickade.
+refused-not-found = Sidan finns inte.
+refused-not-found-next = Den kan ha haft en annan adress, eller så är det den visade borta.
+refused-wrong-host = Tjänsten svarar inte under det här namnet.
+refused-wrong-host-next = Öppna den under adressen som den skrev ut, eller ställ in web.public_url.

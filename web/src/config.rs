@@ -1,0 +1,138 @@
+//! `[web]`: the screen.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use licensor::config::{ConfigError, Span};
+use serde::{Deserialize, Serialize};
+
+/// `[web]`: the screen.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WebConfig {
+    /// Whether there is a screen; unless it is said, where `listen` is, or has a default.
+    pub enabled: Option<bool>,
+    /// Its port.
+    pub listen: Option<SocketAddr>,
+    /// Certificate chain of the port (PEM, leaf first); with `key`. Without it a port that is not on loopback has the
+    /// server certificate of the service.
+    pub certificate: Option<PathBuf>,
+    /// Private key (PEM, PKCS #8).
+    pub key: Option<PathBuf>,
+    /// Where browsers find the screen, if not at `listen`: `https://host[:port]`.
+    pub public_url: Option<String>,
+    /// How long somebody stays signed in.
+    pub session: Span,
+    /// How long a link to sign in is good.
+    pub link: Span,
+}
+
+impl Default for WebConfig {
+    fn default() -> Self {
+        Self {
+            enabled: None,
+            listen: None,
+            certificate: None,
+            key: None,
+            public_url: None,
+            session: Span(Duration::from_secs(8 * 3600)),
+            link: Span(Duration::from_secs(300)),
+        }
+    }
+}
+
+impl WebConfig {
+    /// Where the screen is served; `None` if there is none. `default` is where it is unless the configuration says
+    /// something else.
+    #[must_use]
+    pub fn address(&self, default: Option<SocketAddr>) -> Option<SocketAddr> {
+        self.listen.or(default).filter(|_| self.enabled != Some(false))
+    }
+
+    /// Checks what one key cannot check alone.
+    ///
+    /// # Errors
+    /// [`ConfigError`] that names the key.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.certificate.is_some() != self.key.is_some() {
+            return Err(ConfigError::unusable(
+                "web.certificate",
+                "`web.certificate` and `web.key` go together",
+            ));
+        }
+        let spans = [("web.session", self.session, 60, 7 * 86_400), ("web.link", self.link, 10, 86_400)];
+        for (key, span, least, most) in spans {
+            if !(least..=most).contains(&span.0.as_secs()) {
+                let problem = format!("it must be from {least}s to {most}s");
+                return Err(ConfigError::unusable(key, problem));
+            }
+        }
+        if let Some(url) = &self.public_url {
+            let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+            if host.is_none_or(|host| host.is_empty() || host.contains(['/', ' ', '?', '#', '@'])) {
+                return Err(ConfigError::unusable(
+                    "web.public_url",
+                    "it must be https://host or https://host:port, without a path",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The URL under which browsers reach a screen that listens at `address`.
+    #[must_use]
+    pub fn origin(&self, address: SocketAddr, tls: bool) -> String {
+        if let Some(url) = &self.public_url {
+            return url.clone();
+        }
+        let scheme = if tls { "https" } else { "http" };
+        let host = match address.ip() {
+            ip if ip.is_unspecified() => "localhost".to_owned(),
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        };
+        format!("{scheme}://{host}:{}", address.port())
+    }
+
+    /// Whether a screen at `address` speaks TLS: everywhere but on loopback it does.
+    #[must_use]
+    pub fn speaks_tls(&self, address: SocketAddr) -> bool {
+        self.certificate.is_some() || !address.ip().is_loopback()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_goes_without_tls() {
+        let config = WebConfig::default();
+        for (address, tls) in
+            [("127.0.0.1:7445", false), ("[::1]:7445", false), ("0.0.0.0:7445", true), ("10.0.0.1:1", true)]
+        {
+            assert_eq!(config.speaks_tls(address.parse().unwrap()), tls, "{address}");
+        }
+        let own = WebConfig { certificate: Some("a".into()), ..WebConfig::default() };
+        assert!(own.speaks_tls("127.0.0.1:7445".parse().unwrap()));
+        assert!(own.check().is_err(), "a certificate without its key");
+    }
+
+    #[test]
+    fn a_public_url_has_no_path() {
+        for (url, good) in [
+            ("https://licences.example", true),
+            ("https://licences.example:8443", true),
+            ("licences.example", false),
+            ("https://licences.example/", false),
+            ("https://user@licences.example", false),
+            ("https://", false),
+        ] {
+            let config = WebConfig { public_url: Some(url.into()), ..WebConfig::default() };
+            assert_eq!(config.check().is_ok(), good, "{url}");
+        }
+    }
+}

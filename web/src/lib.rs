@@ -1,0 +1,17 @@
+//! What the screens of both services share: who is signed in, languages, the frame of a page, live updates.
+//!
+//! Pages are rendered on the server and complete without a script. Nothing is loaded from elsewhere.
+
+pub mod assets;
+pub mod chart;
+pub mod config;
+pub mod form;
+pub mod guard;
+pub mod language;
+pub mod layout;
+pub mod live;
+pub mod refusal;
+pub mod screen;
+pub mod serve;
+pub mod session;
+pub mod visitor;

@@ -1,0 +1,81 @@
+//! What a screen is made of, whichever service it belongs to.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use licensor::{clock::SharedClock, serve::Shutdown};
+use tokio::sync::Semaphore;
+
+use crate::{config::WebConfig, language::Languages, session::Sessions};
+
+/// Pages that are kept up to date at once.
+const LIVE: usize = 256;
+
+/// A screen.
+#[derive(Debug)]
+pub struct Screen {
+    /// What is said on it.
+    pub languages: Languages,
+    /// Who is signed in.
+    pub sessions: Sessions,
+    /// The time.
+    pub clock: SharedClock,
+    /// Where browsers find it: `https://host:port`.
+    pub origin: String,
+    /// Whether its port speaks TLS.
+    pub tls: bool,
+    /// What the service is called on it: the key of a text.
+    pub product: &'static str,
+    /// Whether somebody can sign in at an identity provider.
+    pub provider: bool,
+    /// Word that the service stops: pages that are kept up to date end then.
+    pub shutdown: Shutdown,
+    pub(crate) live: Arc<Semaphore>,
+    /// Name of the cookie of a session: screens on other ports of this host have other ones.
+    pub(crate) cookie: String,
+}
+
+/// What a [`Screen`] is put together from.
+#[derive(Debug)]
+pub struct ScreenParts<'a> {
+    /// Configuration.
+    pub config: &'a WebConfig,
+    /// Its port.
+    pub address: SocketAddr,
+    /// What is said on it.
+    pub languages: Languages,
+    /// Who is signed in.
+    pub sessions: Sessions,
+    /// The time.
+    pub clock: SharedClock,
+    /// What the service is called on it: the key of a text.
+    pub product: &'static str,
+    /// Word that the service stops.
+    pub shutdown: Shutdown,
+}
+
+impl Screen {
+    /// A screen.
+    #[must_use]
+    pub fn new(parts: ScreenParts<'_>) -> Self {
+        let ScreenParts { config, address, languages, sessions, clock, product, shutdown } = parts;
+        let tls = config.speaks_tls(address);
+        Self {
+            languages,
+            sessions,
+            clock,
+            origin: config.origin(address, tls),
+            tls,
+            product,
+            provider: false,
+            shutdown,
+            live: Arc::new(Semaphore::new(LIVE)),
+            cookie: format!("__Host-licensor-{}", address.port()),
+        }
+    }
+
+    /// The address that a secret of [`Sessions::link`] makes.
+    #[must_use]
+    pub fn link(&self, secret: &str) -> String {
+        format!("{}/sign-in/{secret}", self.origin)
+    }
+}

@@ -1,0 +1,131 @@
+//! The port of a screen: HTTP/1.1 and HTTP/2 within bounds, over TLS everywhere but on loopback.
+
+use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
+use licensor::{
+    clock::SharedClock,
+    config::ConfigError,
+    key::PrivateKey,
+    serve::{Shutdown, accept},
+    tls,
+};
+use rustls::server::ResolvesServerCert;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    sync::Semaphore,
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::WebConfig;
+
+/// Connections at once.
+const CONNECTIONS: usize = 512;
+/// Time for a TLS handshake, and for a request's header.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Requests at once on one connection.
+const STREAMS: u32 = 64;
+
+/// The TLS side of a screen at `address`: `None` if it goes without. `own` is the certificate of the service.
+///
+/// # Errors
+/// [`ConfigError`] that names the key of what cannot be used.
+pub fn tls(
+    config: &WebConfig,
+    address: SocketAddr,
+    own: Arc<dyn ResolvesServerCert>,
+    clock: SharedClock,
+) -> anyhow::Result<Option<TlsAcceptor>> {
+    if !config.speaks_tls(address) {
+        return Ok(None);
+    }
+    let resolver = match (&config.certificate, &config.key) {
+        (Some(certificate), Some(key)) => files(certificate, key)?,
+        _ => own,
+    };
+    Ok(Some(TlsAcceptor::from(tls::browser_config(resolver, clock)?)))
+}
+
+fn files(certificate: &Path, key: &Path) -> Result<Arc<dyn ResolvesServerCert>, ConfigError> {
+    let unusable = |name: &str, path: &Path, problem: String| {
+        ConfigError::unusable(name, format!("{}: {problem}", path.display()))
+    };
+    let wrong = |problem: String| unusable("web.certificate", certificate, problem);
+    let text = fs::read(certificate).map_err(|error| wrong(error.to_string()))?;
+    let chain = pem::parse_many(text).map_err(|error| wrong(error.to_string()))?;
+    let chain: Vec<Vec<u8>> = chain.into_iter().map(pem::Pem::into_contents).collect();
+    if chain.is_empty() {
+        return Err(wrong("there is no certificate in it (PEM)".into()));
+    }
+    let wrong_key = |problem: String| unusable("web.key", key, problem);
+    let private = PrivateKey::load(key, None).map_err(|error| wrong_key(error.to_string()))?;
+    let certified = tls::certified_key(&chain, &private).map_err(|error| wrong_key(error.to_string()))?;
+    certified
+        .keys_match()
+        .map_err(|_| wrong_key(format!("it is not the key of {}", certificate.display())))?;
+    Ok(Arc::new(tls::Current(Arc::new(tls::Swappable::new(certified)))))
+}
+
+/// Serves `routes` until `shutdown`; what is being answered then is answered.
+///
+/// # Errors
+/// None: requests that fail are the clients' matter.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    routes: Router,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let accepting = async {
+        loop {
+            let Some((stream, address)) = accept(&listener).await else { continue };
+            let Ok(permit) = Arc::clone(&places).try_acquire_owned() else { continue };
+            let (tls, routes, shutdown) = (tls.clone(), routes.clone(), shutdown.clone());
+            tokio::spawn(async move {
+                let _permit = permit;
+                let _ = stream.set_nodelay(true);
+                let Some(tls) = tls else { return answer(stream, routes, shutdown).await };
+                match tokio::time::timeout(PATIENCE, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => answer(stream, routes, shutdown).await,
+                    Ok(Err(error)) => tracing::debug!(%address, %error, "handshake failed"),
+                    Err(_) => tracing::debug!(%address, "handshake took too long"),
+                }
+            });
+        }
+    };
+    shutdown.cut(accepting).await;
+    // Those who are being answered have a place each.
+    let _ = places.acquire_many(u32::try_from(CONNECTIONS).unwrap_or(u32::MAX)).await;
+    Ok(())
+}
+
+async fn answer<S>(stream: S, routes: Router, shutdown: Shutdown)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .keep_alive_interval(Duration::from_secs(30))
+        .max_header_list_size(16 << 10);
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+    tokio::pin!(connection);
+    // A peer that goes away mid-request is no fault of ours.
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        () = shutdown.wait() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Who is signed in: links that sign an administrator in once, and sessions.
+//!
+//! Links and sessions are records in the store of the service, so that they outlive a restart. Of their secrets only a
+//! digest is kept: as random as a key, there is nothing to guess that a slow hash would protect.
+
+mod record;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
+use licensor::{
+    admin::Administrators,
+    clock::{SharedClock, unix_seconds},
+    error::{Error, Result},
+    event::{Event, EventKind, EventLog},
+    key::{random_bytes, sha256},
+    store::{Batch, SharedStore, StoreError},
+};
+use prost::Message;
+
+use record::{LINK, LinkRecord, SESSION, SessionRecord, key};
+
+use crate::refusal::Refusal;
+
+/// Seconds for which a link that was used or has expired is remembered, so that whoever tries it again is told why.
+const REMEMBERED: i64 = 86_400;
+/// Records that are looked at when one is added, to remove those that are of no more use.
+const SWEPT: usize = 64;
+
+/// What somebody may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Look.
+    Viewer,
+    /// Look, and change.
+    Administrator,
+}
+
+impl Role {
+    /// Name in lower case.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Administrator => "administrator",
+        }
+    }
+
+    fn number(self) -> u32 {
+        match self {
+            Self::Viewer => 0,
+            Self::Administrator => 1,
+        }
+    }
+}
+
+/// Somebody who signs in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// As events name it: `uid:N`, or what the identity provider says.
+    pub name: String,
+    /// What the person may do.
+    pub role: Role,
+    /// The local user, if it is one: it must be an administrator as long as the session is used.
+    pub uid: Option<u32>,
+}
+
+/// Somebody who is signed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Who.
+    pub person: Person,
+    /// What every form of this session has in it.
+    pub form_token: String,
+    /// Seconds since 1970.
+    pub expires_at: i64,
+    key: Vec<u8>,
+}
+
+/// What [`Sessions`] works with.
+#[derive(Debug)]
+pub struct SessionParts {
+    /// Where records are kept.
+    pub store: SharedStore,
+    /// Where who signs in is told.
+    pub events: Arc<EventLog>,
+    /// The time.
+    pub clock: SharedClock,
+    /// Who is a local administrator.
+    pub administrators: Administrators,
+    /// How long a session lasts.
+    pub lifetime: Duration,
+    /// How long a link is good.
+    pub link_lifetime: Duration,
+}
+
+/// Links and sessions.
+#[derive(Debug)]
+pub struct Sessions(SessionParts);
+
+/// A secret that somebody shows: never in a log.
+struct Secret([u8; 32]);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl Secret {
+    fn new() -> Result<Self> {
+        random_bytes().map(Self).map_err(|error| Error::internal("session", error))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        BASE64_URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)
+    }
+
+    fn text(&self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        sha256(&self.0)
+    }
+}
+
+impl Sessions {
+    /// Links and sessions of one service.
+    #[must_use]
+    pub fn new(parts: SessionParts) -> Self {
+        Self(parts)
+    }
+
+    fn now(&self) -> i64 {
+        unix_seconds(self.0.clock.now())
+    }
+
+    /// The secret of a link that signs the local administrator `uid` in, once.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn link(&self, uid: u32) -> Result<(String, i64)> {
+        let secret = Secret::new()?;
+        let expires_at = self.now().saturating_add(seconds(self.0.link_lifetime));
+        let record = LinkRecord { uid, expires_at, used_at: 0 };
+        let mut batch = Batch::new();
+        self.sweep(&mut batch).await?;
+        batch.add(key(LINK, &secret.digest()), record.encode_to_vec());
+        self.0.store.commit(batch).await?;
+        Ok((secret.text(), expires_at))
+    }
+
+    /// Signs in whoever has a link; the secret of the session.
+    ///
+    /// # Errors
+    /// [`Refusal`] that says what is wrong with the link.
+    pub async fn follow(&self, link: &str) -> std::result::Result<String, Refusal> {
+        let secret = Secret::parse(link).ok_or(Refusal::LinkUnknown)?;
+        let key = key(LINK, &secret.digest());
+        let Some(octets) = self.0.store.get(&key).await? else { return Err(Refusal::LinkUnknown) };
+        let record = LinkRecord::decode(&*octets).map_err(|error| Error::internal("link", error))?;
+        if record.used_at != 0 {
+            let event = Event::new(EventKind::SignInRefused)
+                .by(&name(record.uid))
+                .argument("person", name(record.uid));
+            self.0.events.raise(event).await?;
+            return Err(Refusal::LinkUsed);
+        }
+        if self.now() >= record.expires_at {
+            return Err(Refusal::LinkExpired);
+        }
+        if !self.0.administrators.is_one(record.uid) {
+            return Err(Refusal::NotAdministrator);
+        }
+        let person = Person { name: name(record.uid), role: Role::Administrator, uid: Some(record.uid) };
+        let mut batch = Batch::new();
+        let used = LinkRecord { used_at: self.now().max(1), ..record };
+        batch.expect(key.clone(), Some(octets)).put(key, used.encode_to_vec());
+        match self.begin(&person, batch).await {
+            // Somebody was faster with the same link.
+            Err(StoreError::Conflict { .. }) => Err(Refusal::LinkUsed),
+            begun => Ok(begun?),
+        }
+    }
+
+    /// Signs in a person whom somebody else vouches for; the secret of the session.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn sign_in(&self, person: &Person) -> Result<String> {
+        Ok(self.begin(person, Batch::new()).await?)
+    }
+
+    async fn begin(&self, person: &Person, mut batch: Batch) -> std::result::Result<String, StoreError> {
+        let failed = |_| StoreError::Failed { path: "random numbers".into(), cause: "none to be had".into() };
+        let (secret, form) = (Secret::new().map_err(failed)?, Secret::new().map_err(failed)?);
+        let record = SessionRecord {
+            person: person.name.clone(),
+            role: person.role.number(),
+            uid: person.uid,
+            form_token: form.text(),
+            expires_at: self.now().saturating_add(seconds(self.0.lifetime)),
+        };
+        self.sweep(&mut batch).await?;
+        batch.add(key(SESSION, &secret.digest()), record.encode_to_vec());
+        let event = Event::new(EventKind::SignedIn)
+            .by(&person.name)
+            .argument("person", &person.name)
+            .argument("role", person.role.as_str());
+        self.0.events.commit(batch, vec![event]).await?;
+        Ok(secret.text())
+    }
+
+    /// The session with this secret, while it is good.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn find(&self, secret: &str) -> Result<Option<Session>> {
+        let Some(secret) = Secret::parse(secret) else { return Ok(None) };
+        let key = key(SESSION, &secret.digest());
+        let Some(octets) = self.0.store.get(&key).await? else { return Ok(None) };
+        let Ok(record) = SessionRecord::decode(&*octets) else { return Ok(None) };
+        let removed = record.uid.is_some_and(|uid| !self.0.administrators.is_one(uid));
+        if self.now() >= record.expires_at || removed {
+            return Ok(None);
+        }
+        let role =
+            if record.role == Role::Administrator.number() { Role::Administrator } else { Role::Viewer };
+        let person = Person { name: record.person, role, uid: record.uid };
+        Ok(Some(Session { person, form_token: record.form_token, expires_at: record.expires_at, key }))
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn sign_out(&self, session: &Session) -> Result<()> {
+        let mut batch = Batch::new();
+        batch.delete(session.key.clone());
+        let person = &session.person.name;
+        let event = Event::new(EventKind::SignedOut).by(person).argument("person", person);
+        Ok(self.0.events.commit(batch, vec![event]).await?)
+    }
+
+    /// Adds to `batch` that some records which are of no more use go.
+    async fn sweep(&self, batch: &mut Batch) -> std::result::Result<(), StoreError> {
+        let now = self.now();
+        for (key, value) in self.0.store.scan(SESSION, SESSION, SWEPT).await? {
+            if SessionRecord::decode(&*value).is_ok_and(|record| now >= record.expires_at) {
+                batch.delete(key);
+            }
+        }
+        for (key, value) in self.0.store.scan(LINK, LINK, SWEPT).await? {
+            if LinkRecord::decode(&*value)
+                .is_ok_and(|record| now >= record.expires_at.saturating_add(REMEMBERED))
+            {
+                batch.delete(key);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn name(uid: u32) -> String {
+    format!("uid:{uid}")
+}
+
+fn seconds(span: Duration) -> i64 {
+    i64::try_from(span.as_secs()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,1 @@
+//! Links and sessions on an injected clock.
