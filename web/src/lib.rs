@@ -4,6 +4,8 @@
 
 pub mod assets;
 pub mod chart;
+#[cfg(any(test, feature = "check"))]
+pub mod check;
 pub mod config;
 pub mod form;
 pub mod guard;

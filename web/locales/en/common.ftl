@@ -52,3 +52,5 @@ refused-not-found = There is no such page.
 refused-not-found-next = It may have had another address, or what it showed is gone.
 refused-wrong-host = This service does not answer under this name.
 refused-wrong-host-next = Open it under the address that it printed, or set web.public_url.
+refused-service = The service could not do this.
+refused-service-next = Its log says why; try again when the cause is gone.

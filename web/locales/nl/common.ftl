@@ -52,3 +52,5 @@ refused-not-found = Deze pagina bestaat niet.
 refused-not-found-next = Misschien had ze een ander adres, of is verdwenen wat ze toonde.
 refused-wrong-host = Deze dienst antwoordt niet onder deze naam.
 refused-wrong-host-next = Open hem onder het adres dat hij heeft afgedrukt, of stel web.public_url in.
+refused-service = De dienst kon dit niet doen.
+refused-service-next = In het logboek staat waarom; probeer het opnieuw als de oorzaak is verholpen.

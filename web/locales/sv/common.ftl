@@ -52,3 +52,5 @@ refused-not-found = Sidan finns inte.
 refused-not-found-next = Den kan ha haft en annan adress, eller så är det den visade borta.
 refused-wrong-host = Tjänsten svarar inte under det här namnet.
 refused-wrong-host-next = Öppna den under adressen som den skrev ut, eller ställ in web.public_url.
+refused-service = Tjänsten kunde inte göra detta.
+refused-service-next = Loggen säger varför; försök igen när orsaken är åtgärdad.

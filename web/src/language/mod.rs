@@ -91,7 +91,7 @@ impl fmt::Debug for Languages {
 }
 
 /// What is said on every screen: the frame, signing in, events.
-fn common(language: Language) -> Files {
+pub(crate) fn common(language: Language) -> Files {
     match language {
         Language::En => {
             &[include_str!("../../locales/en/common.ftl"), include_str!("../../locales/en/events.ftl")]
