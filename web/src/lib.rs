@@ -16,4 +16,6 @@ pub mod refusal;
 pub mod screen;
 pub mod serve;
 pub mod session;
+#[cfg(test)]
+mod test_screen;
 pub mod visitor;
