@@ -145,7 +145,11 @@ async fn records_of_the_past_are_swept_however_many_are_good() {
     for _ in 0..100 {
         bench.sessions().link(UID).await.unwrap();
     }
-    assert_eq!(records(&bench).await, 110, "links are remembered for a day after their end, sessions are not");
+    assert_eq!(
+        records(&bench).await,
+        110,
+        "links are remembered for a day after their end, sessions are not"
+    );
     bench.clock.advance(LINK_LIFETIME);
     bench.sessions().link(UID).await.unwrap();
     assert!(records(&bench).await < 110);
