@@ -9,6 +9,8 @@ use std::{
 use licensor::config::{ConfigError, Span};
 use serde::{Deserialize, Serialize};
 
+use crate::oidc::OidcConfig;
+
 /// `[web]`: the screen.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -28,6 +30,8 @@ pub struct WebConfig {
     pub session: Span,
     /// How long a link to sign in is good.
     pub link: Span,
+    /// `[web.oidc]`: signing in at an identity provider.
+    pub oidc: Option<OidcConfig>,
 }
 
 impl Default for WebConfig {
@@ -40,6 +44,7 @@ impl Default for WebConfig {
             public_url: None,
             session: Span(Duration::from_secs(8 * 3600)),
             link: Span(Duration::from_secs(300)),
+            oidc: None,
         }
     }
 }
@@ -79,7 +84,7 @@ impl WebConfig {
                 ));
             }
         }
-        Ok(())
+        self.oidc.as_ref().map_or(Ok(()), OidcConfig::check)
     }
 
     /// The URL under which browsers reach a screen that listens at `address`.

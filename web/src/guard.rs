@@ -22,7 +22,7 @@ use crate::{
     assets,
     form::{self, check_site},
     language::Language,
-    layout,
+    layout, oidc,
     refusal::Refusal,
     screen::Screen,
     visitor::{Anybody, LANGUAGE, THEME, Theme, Viewer, Visitor},
@@ -43,6 +43,7 @@ pub fn pages(screen: Arc<Screen>, own: Router) -> Router {
     Router::new()
         .merge(own)
         .merge(common)
+        .merge(oidc::routes(&screen))
         .fallback(async || Refusal::NotFound)
         .method_not_allowed_fallback(async || Refusal::NotFound)
         .layer(middleware::from_fn_with_state(Arc::clone(&screen), guard))
@@ -216,7 +217,7 @@ async fn prefer(headers: HeaderMap, Form(chosen): Form<Preferences>) -> Result<R
     Ok(response)
 }
 
-fn set_cookie(response: &mut Response, cookie: &Cookie<'_>) {
+pub(crate) fn set_cookie(response: &mut Response, cookie: &Cookie<'_>) {
     if let Ok(value) = HeaderValue::try_from(cookie.to_string()) {
         response.headers_mut().append(header::SET_COOKIE, value);
     }

@@ -12,6 +12,7 @@ pub mod guard;
 pub mod language;
 pub mod layout;
 pub mod live;
+pub mod oidc;
 pub mod refusal;
 pub mod screen;
 pub mod serve;
