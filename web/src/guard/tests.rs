@@ -233,6 +233,7 @@ async fn looking_ahead_does_not_use_a_link_up() {
     let again = ask(&bench, "GET", &path, &[], "").await;
     assert_eq!(again.status, 403);
     assert!(again.body.contains("This link was used before."), "{}", again.body);
+    assert!(!again.body.contains(&link), "{}", again.body);
 }
 
 #[tokio::test]
