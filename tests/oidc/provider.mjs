@@ -6,6 +6,7 @@
 //   PROVIDER_ROLES                       JSON: {"name": {claims}}
 //   PROVIDER_PORT                        optional: a port to come back to
 //   PROVIDER_CLAIMS_IN                   `userinfo` (default) or `id_token`
+//   PROVIDER_FORGES                      optional: if set, tokens are signed with another key than the one that it shows
 //
 // It prints its port when it is ready. Its keys are new each time.
 
@@ -22,7 +23,11 @@ const server = createServer({
 });
 server.listen(Number(env.PROVIDER_PORT ?? 0), '127.0.0.1', () => {
   const { port } = server.address();
-  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const kid = randomUUID();
+  const key = (form) => {
+    const pair = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    return { ...pair[form].export({ format: 'jwk' }), kid, use: 'sig', alg: 'RS256' };
+  };
   const provider = new Provider(`https://127.0.0.1:${port}`, {
     clients: [JSON.parse(env.PROVIDER_CLIENT)],
     claims: {
@@ -34,9 +39,14 @@ server.listen(Number(env.PROVIDER_PORT ?? 0), '127.0.0.1', () => {
     cookies: { keys: [randomUUID()] },
     features: { devInteractions: { enabled: true } },
     findAccount: (_, name) => ({ accountId: name, claims: () => ({ sub: name, ...people[name] }) }),
-    jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), kid: randomUUID(), use: 'sig', alg: 'RS256' }] },
+    jwks: { keys: [key('privateKey')] },
     pkce: { required: () => true },
   });
-  server.on('request', provider.callback());
+  const answer = provider.callback();
+  server.on('request', (request, response) => {
+    if (!env.PROVIDER_FORGES || request.url !== '/jwks') return answer(request, response);
+    response.setHeader('content-type', 'application/json');
+    return response.end(JSON.stringify({ keys: [key('publicKey')] }));
+  });
   console.log(port);
 });

@@ -15,13 +15,22 @@ use provider::{Bench, Setup};
 async fn begin(bench: &Bench, browser: &mut Browser) -> Answer {
     let answer = browser.get(&bench.url("/oidc/start")).await;
     assert_eq!(answer.status, 303, "{}", answer.body);
-    let first = browser.get(&answer.location()).await;
+    visit(browser, &answer.location()).await
+}
+
+async fn visit(browser: &mut Browser, url: &str) -> Answer {
+    let first = browser.get(url).await;
     browser.wander(first).await
 }
 
 /// Logs in at the provider and consents; where the provider sends the browser back to.
 async fn log_in(bench: &Bench, browser: &mut Browser, name: &str) -> String {
-    let mut answer = begin(bench, browser).await;
+    let page = begin(bench, browser).await;
+    go_on(bench, browser, page, name).await
+}
+
+async fn go_on(bench: &Bench, browser: &mut Browser, page: Answer, name: &str) -> String {
+    let mut answer = page;
     let mut form = format!("prompt=login&login={name}&password=x");
     while answer.status == 200 {
         let next = browser.post(&answer.action(), &form).await;
@@ -209,6 +218,34 @@ async fn a_token_that_has_expired_by_the_clock_of_the_service_is_not_accepted() 
     let mut browser = bench.another_browser();
     let back = log_in(&bench, &mut browser, "anna").await;
     assert_refused(&browser.get(&back).await, 403, "cannot be relied on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_for_another_sign_in_is_not_accepted() {
+    let bench = Bench::open(Setup::default()).await;
+    let mut browser = bench.another_browser();
+    let answer = browser.get(&bench.url("/oidc/start")).await;
+    let page = visit(&mut browser, &answer.location().replace("nonce=", "nonce=another")).await;
+    let back = go_on(&bench, &mut browser, page, "anna").await;
+    assert_refused(&browser.get(&back).await, 403, "cannot be relied on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_the_provider_has_not_signed_is_not_accepted() {
+    let bench = Bench::open(Setup { forges: true, ..Setup::default() }).await;
+    let mut browser = bench.another_browser();
+    let back = log_in(&bench, &mut browser, "anna").await;
+    assert_refused(&browser.get(&back).await, 403, "cannot be relied on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_another_provider_is_not_accepted() {
+    let bench = Bench::open(Setup::default()).await;
+    let mut browser = bench.another_browser();
+    let back = log_in(&bench, &mut browser, "anna").await;
+    assert!(back.contains("&iss=https"), "{back}");
+    let answer = browser.get(&back.replace("&iss=https", "&iss=another")).await;
+    assert_refused(&answer, 403, "cannot be relied on");
 }
 
 #[tokio::test(flavor = "multi_thread")]

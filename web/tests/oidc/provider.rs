@@ -57,6 +57,8 @@ impl Drop for Process {
 pub(crate) struct Setup {
     /// `userinfo` or `id_token`.
     pub(crate) claims_in: &'static str,
+    /// Whether tokens are signed with another key than the provider shows.
+    pub(crate) forges: bool,
     /// `[web.oidc]`, beyond what every test has.
     pub(crate) config: Value,
     /// How far the clock of the screen is ahead.
@@ -69,7 +71,14 @@ pub(crate) struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { claims_in: "userinfo", config: json!({}), ahead: Duration::ZERO, runs: true, secret: SECRET }
+        Self {
+            claims_in: "userinfo",
+            forges: false,
+            config: json!({}),
+            ahead: Duration::ZERO,
+            runs: true,
+            secret: SECRET,
+        }
     }
 }
 
@@ -172,7 +181,11 @@ impl Bench {
             "client_secret": SECRET,
             "redirect_uris": [self.url("/oidc/callback")],
         });
-        let mut child = Command::new("node")
+        let mut node = Command::new("node");
+        if self.setup.forges {
+            node.env("PROVIDER_FORGES", "1");
+        }
+        let mut child = node
             .arg(scripts.join("provider.mjs"))
             .env("PROVIDER_CERTIFICATE", self.directory.path().join("provider.pem"))
             .env("PROVIDER_KEY", self.directory.path().join("provider.key"))
