@@ -275,7 +275,7 @@ fn verify_signature(
     rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
 }
 
-/// rustls asks for the signatures of TLS 1.2, too, which no configuration here offers.
+/// rustls asks verifiers for the signatures of TLS 1.2, too, which no configuration with ours offers.
 fn only_tls13() -> rustls::Error {
     rustls::Error::General("TLS 1.3 only".into())
 }

@@ -53,8 +53,8 @@ TrustChangedEvent = De vertrouwde certificaten van { $holder }, of het certifica
 TrustChangedEvent-name = Vertrouwde certificaten vervangen
 RequestExportedEvent = Een aanvraag aan de bovenliggende server is naar een bestand geëxporteerd, voor de certificeringsinstantie { $key_id }.
 RequestExportedEvent-name = Aanvraag naar een bestand geëxporteerd
-RequestAnsweredEvent = Een aanvraag van { $holder } die hierheen is gebracht, is beantwoord.
-RequestAnsweredEvent-name = Gebrachte aanvraag beantwoord
+RequestAnsweredEvent = Een als bestand aangeleverde aanvraag van { $holder } is beantwoord.
+RequestAnsweredEvent-name = Aangeleverde aanvraag beantwoord
 AdministrativeCallMadeEvent = Een beheerder heeft { $call }({ $about }) aangeroepen.
 AdministrativeCallMadeEvent-name = Aanroep van een beheerder
 EntitlementPutEvent = Versie { $version } van het gebruiksrecht van { $owner } voor { $vendor } is ondertekend.
@@ -71,13 +71,13 @@ ClockRolledBackEvent = De klok van deze machine staat op { $now }, en { $seen } 
 ClockRolledBackEvent-name = Klok loopt achter
 LicenseAssignedEvent = Een licentie voor { $module } van { $vendor } is toegewezen aan { $user }.
 LicenseAssignedEvent-name = Licentie toegewezen
-LicenseUnassignedEvent = De licentie voor { $module } van { $vendor } is { $user } ontnomen.
+LicenseUnassignedEvent = De licentie voor { $module } van { $vendor } is bij { $user } ingetrokken.
 LicenseUnassignedEvent-name = Licentie ingetrokken
 ServerCertificateIssuedEvent = De TLS-poort van deze basiscertificeringsserver heeft het certificaat { $certificate } gekregen; het is geldig tot { $not_after }.
 ServerCertificateIssuedEvent-name = Servercertificaat uitgegeven
-UsageNearsAllowanceEvent = { $service } van { $vendor }: { $used } van de { $allowance } waarop { $month } recht geeft, zijn gebruikt, 85 % of meer.
+UsageNearsAllowanceEvent = { $service } van { $vendor }: { $used } van de { $allowance } die in { $month } zijn inbegrepen, zijn gebruikt, 85% of meer.
 UsageNearsAllowanceEvent-name = Gebruik nadert de drempelwaarde
-UsageReachedAllowanceEvent = { $service } van { $vendor }: { $used } zijn gebruikt, en { $month } omvat { $allowance }: wat er nog bij komt, is meerverbruik.
+UsageReachedAllowanceEvent = { $service } van { $vendor }: { $used } zijn gebruikt, en in { $month } zijn { $allowance } inbegrepen; alles daarboven is meerverbruik.
 UsageReachedAllowanceEvent-name = Gebruik heeft de drempelwaarde bereikt
 StatementFinalEvent = Het overzicht van { $vendor } voor { $month } is definitief; de controlesom ervan is { $digest }.
 StatementFinalEvent-name = Overzicht definitief
@@ -93,7 +93,7 @@ MaintenanceEvent = Onderhoud: { $description }
 MaintenanceEvent-name = Onderhoud
 MessageOfTheDayEvent = { $description }
 MessageOfTheDayEvent-name = Bericht van de dag
-SignedInEvent = { $person } heeft zich aangemeld op het scherm, als { $role ->
+SignedInEvent = { $person } heeft zich aangemeld in de webinterface, als { $role ->
         [administrator] beheerder
        *[viewer] lezer
     }.

@@ -125,9 +125,9 @@ fn a_role_is_named_in_the_language() {
     assert_eq!(said(Language::En, "viewer"), "uid:0 signed in on the screen, as viewer.");
     assert_eq!(
         said(Language::Nl, "administrator"),
-        "uid:0 heeft zich aangemeld op het scherm, als beheerder."
+        "uid:0 heeft zich aangemeld in de webinterface, als beheerder."
     );
-    assert_eq!(said(Language::Sv, "viewer"), "uid:0 loggade in på skärmen, som läsare.");
+    assert_eq!(said(Language::Sv, "viewer"), "uid:0 loggade in i webbgränssnittet, som läsare.");
 }
 
 #[test]
