@@ -14,4 +14,5 @@ pub mod refusal;
 pub mod screen;
 pub mod serve;
 pub mod session;
+pub mod url;
 pub mod visitor;
