@@ -144,7 +144,7 @@ fn filters(texts: &Texts, wanted: &Wanted) -> Markup {
 
 fn table(texts: &Texts, zone: &Zone, listed: &[StoredEvent], wanted: &Wanted) -> Markup {
     html! {
-        div class="scroll" tabindex="0" role="region" aria-label=(texts.t("system-events")) {
+        div class="scroll" tabindex="0" {
             table {
                 thead { tr {
                     th scope="col" { (texts.t("event")) }

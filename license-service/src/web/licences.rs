@@ -70,7 +70,7 @@ pub(super) async fn page(
     let content = html! {
         section id="owner" class="sheet" data-live { (owner(texts, &installed)) }
         div class={ "sides" @if details.is_some() { " detailed" } } {
-            section id="licences" class="sheet" data-live aria-label=(texts.t("licences")) {
+            section id="licences" class="sheet" data-live aria-labelledby="licences-title" {
                 (list(texts, modules, &wanted))
             }
             @if let Some(details) = details {
@@ -90,7 +90,7 @@ fn owner(texts: &Texts, installed: &Installed) -> Markup {
     let company = if entitlement.company.is_empty() { &installed.claims.sub } else { &entitlement.company };
     html! {
         h1 { (company) }
-        dl class="facts" {
+        dl class="facts wide" {
             dt { (texts.t("serial-number")) }
             dd class="mono" { (if entitlement.serial_number.is_empty() { "–" } else { &entitlement.serial_number }) }
             @if let Some(at) = dates.expires { dt { (texts.t("expires")) } dd { (date(at)) } }
@@ -121,7 +121,7 @@ fn list(texts: &Texts, mut modules: Vec<ModuleCounts>, wanted: &Wanted) -> Marku
         at(&[("vendor", &wanted.vendor), ("search", &wanted.search), ("page", &page.to_string())])
     };
     html! {
-        h2 { (texts.t("licences")) }
+        h2 id="licences-title" { (texts.t("licences")) }
         @if total > PAGE || !wanted.search.is_empty() {
             form class="filters" method="get" action="/licences" role="search" {
                 input type="hidden" name="vendor" value=(wanted.vendor);
@@ -132,7 +132,7 @@ fn list(texts: &Texts, mut modules: Vec<ModuleCounts>, wanted: &Wanted) -> Marku
         @if total == 0 {
             p class="soft" { (texts.t(if wanted.search.is_empty() { "no-licences" } else { "nothing-found" })) }
         } @else {
-            div class="scroll" tabindex="0" role="region" aria-label=(texts.t("licences")) {
+            div class="scroll" tabindex="0" {
                 table {
                     thead {
                         tr {
@@ -247,7 +247,7 @@ async fn details(
         @if seats.is_empty() && wanted.holders.is_empty() {
             p class="soft" { (texts.t("no-holders")) }
         } @else {
-            div class="scroll" tabindex="0" role="region" aria-label=(texts.t("holders")) {
+            div class="scroll" tabindex="0" {
                 table {
                     thead {
                         tr {

@@ -31,8 +31,10 @@ pub(super) async fn page(
     let content = html! {
         h1 { (texts.t("tab-status")) }
         div class="sides even" {
-            section id="database" class="sheet" data-live { (database(&site, &visitor)) }
-            section id="certificate" class="sheet" data-live { (certificate) }
+            div class="stack" {
+                section id="database" class="sheet" data-live { (database(&site, &visitor)) }
+                section id="certificate" class="sheet" data-live { (certificate) }
+            }
             section id="metered" class="sheet" data-live { (metered(texts, &used)) }
         }
         (events::section(&site, &visitor, &wanted).await?)
@@ -193,7 +195,7 @@ fn metered(texts: &Texts, used: &[VendorUsage]) -> Markup {
             @for vendor in used {
                 @if used.len() > 1 { h3 { (vendor.vendor) } }
                 p class="soft" { (texts.format().month(&vendor.month)) }
-                div class="scroll" tabindex="0" role="region" aria-label=(texts.t("metered-services")) {
+                div class="scroll" tabindex="0" {
                     table {
                         thead {
                             tr {

@@ -69,7 +69,7 @@ async fn vendor(site: &Site, texts: &Texts, current: &VendorUsage) -> Shown<Mark
         let of_month = usage.lines.iter().find(|other| other.service == line.service);
         let said = of_month.map_or_else(|| texts.t("nothing-used"), |line| used_of(texts, line));
         Column {
-            label: texts.format().short_month(&usage.month).split(' ').next().unwrap_or_default().to_owned(),
+            label: texts.format().short_month(&usage.month),
             title: format!("{}: {said}", texts.format().month(&usage.month)),
             value: of_month.map_or(0, |line| line.used),
             limit: of_month.and_then(|line| line.allowance.as_ref()).map(|allowance| allowance.total),
