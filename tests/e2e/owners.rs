@@ -45,7 +45,9 @@ fn the_entitlement_of_a_former_owner_is_refused_and_everyone_is_told_what_to_do(
         "belongs to Successor AG now",
         "entitlement check",
     ];
-    for command in [&["status"][..], &["licenses", "list"]] {
+    let commands =
+        [&["status"][..], &["licenses", "list"], &["entitlement", "show"], &["entitlement", "check"]];
+    for command in commands {
         node.run(command).refused(0, &note);
     }
 

@@ -45,9 +45,10 @@ pub(super) async fn run(
     channel: Channel,
     output: Output,
 ) -> Result<(), Failure> {
-    let mut client = LicensingAdminServiceClient::new(channel);
+    let mut client = LicensingAdminServiceClient::new(channel.clone());
     match command {
         EntitlementCommand::Show => {
+            note_other_owners(channel).await;
             let request = ListInstalledEntitlementsRequest {};
             let installed = client.list_installed_entitlements(request).await?.into_inner().entitlements;
             let rows: Vec<Value> = installed.iter().map(installed_json).collect();
@@ -55,12 +56,13 @@ pub(super) async fn run(
             print_list(output, &columns, &rows)
         }
         EntitlementCommand::Check => {
+            note_other_owners(channel).await;
             let previews = client.check_entitlement(CheckEntitlementRequest {}).await?.into_inner().previews;
             if output == Output::Json {
                 return print_json(&json!(previews.iter().map(preview_json).collect::<Vec<_>>()));
             }
             if previews.is_empty() {
-                return print("Every entitlement is the newest.");
+                return print("There is no newer entitlement.");
             }
             previews.iter().try_for_each(print_preview)
         }
