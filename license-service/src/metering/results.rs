@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use licensor::{error::Result, telemetry::Metrics};
+use licensor::{
+    error::{Reason, Result},
+    telemetry::Metrics,
+};
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family},
@@ -27,8 +30,9 @@ impl Results {
     pub(super) fn shown(metrics: &Metrics) -> Self {
         let results = Family::default();
         metrics.register("usage_events", "Usage events that were reported, by what became of each", &results);
-        // There from the start: an alert on an increase sees the first one, too.
-        for result in [ACCEPTED, DUPLICATE] {
+        // What alerts look at is there from the start: so they see the first one, too.
+        let troubles = [Reason::DiskFull, Reason::StoreUnavailable, Reason::Overloaded].map(Reason::as_str);
+        for result in [ACCEPTED, DUPLICATE].into_iter().chain(troubles) {
             drop(results.get_or_create(&Labels { result }));
         }
         Self(results)

@@ -40,6 +40,8 @@ fn a_full_disk_refuses_usage_by_name_and_takes_the_same_once_there_is_room() {
         let answer = block_on(client.report_usage(batch(name, EVENTS, now))).map_err(Error::from)?;
         Result::<_, Error>::Ok(outcomes(answer.get_ref()))
     };
+    let refused = || node.metric("licensor_usage_events_total{result=\"DISK_FULL\"}");
+    assert_eq!(refused(), Some(0.0));
     assert_eq!(report("before").unwrap(), [UsageOutcome::Accepted; EVENTS]);
     let mut counted = EVENTS as u64;
     // Too little is left; and nothing at all.
@@ -47,9 +49,9 @@ fn a_full_disk_refuses_usage_by_name_and_takes_the_same_once_there_is_room() {
         let name = format!("full-{left}");
         let filler = Filler::take(&node, left);
         for _ in 0..2 {
-            let refused = report(&name).unwrap_err();
-            assert_eq!(refused.reason, Reason::DiskFull, "{refused}");
-            assert!(refused.message.contains("make room"), "{refused}");
+            let refusal = report(&name).unwrap_err();
+            assert_eq!(refusal.reason, Reason::DiskFull, "{refusal}");
+            assert!(refusal.message.contains("make room"), "{refusal}");
             // What is known need not be kept again.
             assert_eq!(report("before").unwrap(), [UsageOutcome::Duplicate; EVENTS]);
         }
@@ -60,8 +62,7 @@ fn a_full_disk_refuses_usage_by_name_and_takes_the_same_once_there_is_room() {
         counted += EVENTS as u64;
         assert_used(&node, counted, counted);
     }
-    let refused = node.metric("licensor_usage_events_total{result=\"DISK_FULL\"}");
-    assert_eq!(refused, Some((4 * EVENTS) as f64));
+    assert_eq!(refused(), Some((4 * EVENTS) as f64));
 }
 
 #[test]
