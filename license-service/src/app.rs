@@ -41,8 +41,8 @@ use crate::{
     credential::Credential,
     expiry_watch::ExpiryWatch,
     ledger::Ledger,
-    licensing::Licensing,
-    metering::Metering,
+    licensing::{Gauges, Licensing},
+    metering::{Metering, MeteringParts},
     renewal::{Automatic, KeyStore, Parts, Renewal, RevocationWatch, SeenCheckpoint, Upkeep},
     rpc::{AdminRpc, Gate, LicensingRpc, MeteringRpc, StatusRpc, TooLarge},
     system_event::SystemEvents,
@@ -104,8 +104,15 @@ impl Core {
             metrics: metrics.clone(),
         };
         let access = Arc::new(Access::open(parts).await?);
-        let installed = licensing.entitlements();
-        let metering = Metering::open(&config.metering, ledger.clone(), clock.clone(), installed).await?;
+        let parts = MeteringParts {
+            config: config.metering.clone(),
+            ledger: ledger.clone(),
+            clock: clock.clone(),
+            entitlements: licensing.entitlements(),
+            metrics: metrics.clone(),
+        };
+        let metering = Metering::open(parts).await?;
+        metrics.collect(Gauges(licensing.clone()));
         Ok(Self {
             clock: clock.clone(),
             access,

@@ -314,7 +314,9 @@ async fn administer(command: Command, channel: Channel, output: Output) -> Resul
 }
 
 async fn status(channel: Channel, output: Output) -> Result<(), Failure> {
-    let status = StatusServiceClient::new(channel).get_status(GetStatusRequest {}).await?.into_inner();
+    let status =
+        StatusServiceClient::new(channel.clone()).get_status(GetStatusRequest {}).await?.into_inner();
+    entitlement::note_other_owners(channel).await;
     let certificate = status.certificate.map_or(Value::Null, |certificate| {
         json!({
             "serial": certificate.serial,
