@@ -319,6 +319,7 @@ fn site(config: &Config, core: &Core, clock: &SharedClock, screen: &Arc<Screen>)
         database: config.database.kind,
         automatic: config.renewal.automatic,
         renew_at: config.renewal.at,
+        activates: config.entitlements.automatic,
     }
 }
 
