@@ -32,9 +32,11 @@ pub mod client;
 pub mod entitlement;
 mod json;
 pub mod jws;
+mod known;
 pub mod license;
 pub mod oid;
 pub mod revocation;
+mod signer;
 
 pub use audit::{AuditError, Checkpoint, InclusionProof};
 pub use certificate::Certificate;
@@ -42,5 +44,6 @@ pub use chain::{ChainError, verify_licensor_chain, verify_server_chain};
 pub use client::{ClientCertificateError, ClientIdentity, verify_client_chain};
 pub use entitlement::{Entitlement, EntitlementClaims, read_entitlement, verify_entitlement};
 pub use jws::{JwsError, Trust};
+pub use known::KnownChains;
 pub use license::{License, LicenseClaims, verify_license};
 pub use revocation::{RevocationList, RevocationListError, Revoked};
