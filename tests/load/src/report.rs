@@ -14,6 +14,11 @@ pub(crate) enum Kind {
     License,
     Extension,
     Counts,
+    UsageOne,
+    UsageMany,
+    UsageStream,
+    VerifyCold,
+    VerifyKnown,
 }
 
 impl Kind {
@@ -26,6 +31,11 @@ impl Kind {
             Self::License => "new seat taken durably and licence signed, each on another open connection",
             Self::Extension => "licence extended durably and signed anew",
             Self::Counts => "seats in use and available (`ListModules`)",
+            Self::UsageOne => "new usage event counted durably, one a call, each on another open connection",
+            Self::UsageMany => "the same, 500 a call (per second and CPU: of an event)",
+            Self::UsageStream => "the same, batches of 500 on open streams (per second and CPU: of an event)",
+            Self::VerifyCold => "licence verified with the chain signer, issuer, anchor",
+            Self::VerifyKnown => "licence verified with this chain known",
         }
     }
 }
@@ -160,6 +170,32 @@ impl Report {
                 must: "≥ 8 k/s, ≤ 110 µs",
                 goal: "≥ 12 k/s, ≤ 70 µs",
             });
+        }
+        for (kind, what) in [
+            (Kind::UsageMany, "usage events, 500 a call, 64 calls in flight"),
+            (Kind::UsageStream, "usage events, batches of 500 on 64 streams"),
+        ] {
+            goals.extend(self.medians(kind, 64).map(|event| Goal {
+                what,
+                floor: "–".into(),
+                measured: micros(event.cpu),
+                reached: format!("{:.0} k/s", event.per_second / 1e3),
+                must: "≥ 50 k/s",
+                goal: "≥ 200 k/s",
+            }));
+        }
+        let verify = self.crypto.verify();
+        for (kind, what, floor, must, goal) in [
+            (
+                Kind::VerifyCold,
+                "licence verified, chain cold ÷ 3 verifications",
+                3.0 * verify,
+                "≤ 1.2",
+                "≤ 1.05",
+            ),
+            (Kind::VerifyKnown, "licence verified, chain known ÷ 1 verification", verify, "≤ 1.3", "≤ 1.1"),
+        ] {
+            goals.extend(self.medians(kind, 1).map(|sample| ratio(what, floor, sample.cpu, must, goal)));
         }
         goals
     }
