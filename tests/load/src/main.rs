@@ -13,13 +13,17 @@ mod life;
 mod machine;
 mod measure;
 mod node;
+mod peer;
 mod report;
 mod rounds;
 mod service;
 mod usage;
 mod verify;
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -63,6 +67,9 @@ struct Arguments {
     /// With --leases: usage events that it has counted
     #[arg(long, default_value_t = 10_000_000)]
     events: usize,
+    /// Measure PostgreSQL, the peer of a seat, in the same run with this script: tests/load/postgresql.sh
+    #[arg(long, value_name = "SCRIPT")]
+    peer: Option<PathBuf>,
     /// Measure only this
     #[arg(long, value_enum)]
     only: Option<Only>,
@@ -118,6 +125,10 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     let mut report = Report::new(machine, pinned);
     runtime.block_on(measure_all(arguments, directory.path(), &clock, &mut crypto, &mut report))?;
+    if let Some(script) = &arguments.peer {
+        eprintln!("PostgreSQL");
+        report.peer = peer::measure(script)?;
+    }
     report.crypto = crypto;
     report.print();
     Ok(())
