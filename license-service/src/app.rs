@@ -1,6 +1,6 @@
 //! Wires the service together, and runs it until it is told to stop.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Result;
 use licensor::{
@@ -17,6 +17,12 @@ use licensor::{
     telemetry::Metrics,
     tls,
 };
+use licensor_web::{
+    language::Languages,
+    screen::{Screen, ScreenParts},
+    serve as web_port,
+    session::{SessionParts, Sessions},
+};
 use proto::{
     event::v1::event_service_server::{self, EventServiceServer},
     licensing::v1::{
@@ -31,20 +37,22 @@ use tonic_health::pb::health_server::HealthServer;
 
 use crate::{
     access::{Access, AccessParts},
-    config::Config,
+    config::{Config, default_web_listen},
     credential::Credential,
     expiry_watch::ExpiryWatch,
     ledger::Ledger,
-    licensing::Licensing,
-    metering::Metering,
+    licensing::{Gauges, Licensing},
+    metering::{Metering, MeteringParts},
     renewal::{Automatic, KeyStore, Parts, Renewal, RevocationWatch, SeenCheckpoint, Upkeep},
     rpc::{AdminRpc, Gate, LicensingRpc, MeteringRpc, StatusRpc, TooLarge},
     system_event::SystemEvents,
     updates::{self, TimeWatch, Updates},
+    web::{self, Site},
 };
 
 /// Everything below the ports.
 struct Core {
+    clock: SharedClock,
     access: Arc<Access>,
     renewal: Arc<Renewal>,
     licensing: Arc<Licensing>,
@@ -96,9 +104,27 @@ impl Core {
             metrics: metrics.clone(),
         };
         let access = Arc::new(Access::open(parts).await?);
-        let installed = licensing.entitlements();
-        let metering = Metering::open(&config.metering, ledger.clone(), clock.clone(), installed).await?;
-        Ok(Self { access, renewal, licensing, updates, metering, ledger, events, metrics, store })
+        let parts = MeteringParts {
+            config: config.metering.clone(),
+            ledger: ledger.clone(),
+            clock: clock.clone(),
+            entitlements: licensing.entitlements(),
+            metrics: metrics.clone(),
+        };
+        let metering = Metering::open(parts).await?;
+        metrics.collect(Gauges(licensing.clone()));
+        Ok(Self {
+            clock: clock.clone(),
+            access,
+            renewal,
+            licensing,
+            updates,
+            metering,
+            ledger,
+            events,
+            metrics,
+            store,
+        })
     }
 }
 
@@ -112,6 +138,11 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     let core = Core::open(&config, &clock).await?;
     let listener = bind(config.listen, "listen").await?;
     let ops_listener = bind(config.ops_listen, "ops_listen").await?;
+    let web_address = config.web.address(Some(default_web_listen()));
+    let web_listener = match web_address {
+        Some(address) => Some((address, bind(address, "web.listen").await?)),
+        None => None,
+    };
     let admin_path = admin::socket_path(&config.admin, &config.data_dir);
     let admin_listener = admin::listen(&admin_path, &config.admin)?;
     let revocation = RevocationWatch {
@@ -130,10 +161,14 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     let tls = tls::server_config(Arc::new(tls::Current(server.clone())), clock.clone())?;
     let (stop, shutdown) = Shutdown::channel();
     let (ticker, ticks) = watch::channel(0);
+    let screen = match web_address {
+        Some(address) => Some(Arc::new(screen(&config, &core, &clock, address, &shutdown)?)),
+        None => None,
+    };
 
     parts.start(
         "the admin socket",
-        serve_admin(&config, &core, &clock, admin_listener, ticks.clone(), shutdown.clone())?,
+        serve_admin(&config, &core, screen.clone(), admin_listener, ticks.clone(), shutdown.clone())?,
     );
     let acceptor = Acceptor { tls, limits: config.limits.clone(), metrics: core.metrics.clone() };
     let (reflection_v1, reflection_v1alpha) = reflection(&[
@@ -149,9 +184,7 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     let public = grpc_server(&config.limits, &core.metrics, &clock)
         .add_service(gate.before(licensing))
         .add_service(gate.before(metering(&config, &core, &shutdown)))
-        .add_service(
-            StatusServiceServer::new(status(&config, &core, &clock)).max_decoding_message_size(largest),
-        )
+        .add_service(StatusServiceServer::new(status(&config, &core)).max_decoding_message_size(largest))
         .add_service(
             EventServiceServer::new(events(&config, &core, &shutdown, true))
                 .max_decoding_message_size(largest),
@@ -174,6 +207,13 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     });
     let routes = ops::routes(readiness, core.metrics.clone());
     parts.start("the port for operations", ops::serve(ops_listener, routes, shutdown.clone()));
+    if let (Some((address, listener)), Some(screen)) = (web_listener, &screen) {
+        let own = Arc::new(tls::Current(server.clone()));
+        let tls = web_port::tls(&config.web, address, own, clock.clone())?;
+        let routes = web::routes(Arc::new(site(&config, &core, &clock, screen)));
+        parts.start("the screen", web_port::serve(listener, tls, routes, shutdown.clone()));
+        tracing::info!(web = screen.origin, "the screen is served");
+    }
     let metering = core.metering.clone().run(config.expiry.check_interval.0, shutdown.clone());
     parts.start("metering", metering);
     let watch = ExpiryWatch {
@@ -224,18 +264,69 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     outcome
 }
 
+/// Whoever runs this, as events name it.
+fn own_name() -> String {
+    format!("uid:{}", rustix::process::geteuid().as_raw())
+}
+
 /// Enrols without a running service.
 pub(crate) async fn enroll(config: &Config, clock: SharedClock, token: &str) -> Result<Arc<Credential>> {
     process::prepare();
     let _data_dir = DataDir::open(&config.data_dir)?;
     let core = Core::open(config, &clock).await?;
-    Ok(core.renewal.enroll(token).await?)
+    Ok(core.renewal.enroll(token, &own_name()).await?)
+}
+
+/// The screen at `address`.
+fn screen(
+    config: &Config,
+    core: &Core,
+    clock: &SharedClock,
+    address: SocketAddr,
+    shutdown: &Shutdown,
+) -> Result<Screen> {
+    let sessions = Sessions::new(SessionParts {
+        store: core.store.clone(),
+        events: core.events.clone(),
+        clock: clock.clone(),
+        administrators: Administrators::new(&config.admin.uids),
+        lifetime: config.web.session.0,
+        link_lifetime: config.web.link.0,
+    });
+    Ok(Screen::new(ScreenParts {
+        config: &config.web,
+        address,
+        languages: Languages::load(web::texts)?,
+        sessions,
+        clock: clock.clone(),
+        product: "node-product",
+        command: "license-service web login",
+        shutdown: shutdown.clone(),
+    }))
+}
+
+fn site(config: &Config, core: &Core, clock: &SharedClock, screen: &Arc<Screen>) -> Site {
+    Site {
+        screen: screen.clone(),
+        clock: clock.clone(),
+        ledger: core.ledger.clone(),
+        licensing: core.licensing.clone(),
+        metering: core.metering.clone(),
+        renewal: core.renewal.clone(),
+        updates: core.updates.clone(),
+        system_events: SystemEvents { ledger: core.ledger.clone(), clock: clock.clone() },
+        expiry: config.expiry.clone(),
+        database: config.database.kind,
+        automatic: config.renewal.automatic,
+        renew_at: config.renewal.at,
+        activates: config.entitlements.automatic,
+    }
 }
 
 fn serve_admin(
     config: &Config,
     core: &Core,
-    clock: &SharedClock,
+    screen: Option<Arc<Screen>>,
     listener: tokio::net::UnixListener,
     ticks: watch::Receiver<u64>,
     shutdown: Shutdown,
@@ -247,15 +338,16 @@ fn serve_admin(
             renewal: core.renewal.clone(),
             updates: core.updates.clone(),
             access: core.access.clone(),
-            system_events: SystemEvents { ledger: core.ledger.clone(), clock: clock.clone() },
+            system_events: SystemEvents { ledger: core.ledger.clone(), clock: core.clock.clone() },
             metering: core.metering.clone(),
+            screen,
         }))
         .add_service(
             Gate::Local
                 .before(LicensingServiceServer::new(LicensingRpc { licensing: core.licensing.clone() })),
         )
         .add_service(Gate::Local.before(metering(config, core, &shutdown)))
-        .add_service(StatusServiceServer::new(status(config, core, clock)))
+        .add_service(StatusServiceServer::new(status(config, core)))
         .add_service(EventServiceServer::new(events(config, core, &shutdown, false)))
         .add_service(HealthServer::new(health(core, ticks, shutdown.clone())));
     let (reflection_v1, reflection_v1alpha) = reflection(&[
@@ -289,11 +381,11 @@ fn metering(
     TooLarge::new(server, core.metering.clone())
 }
 
-fn status(config: &Config, core: &Core, clock: &SharedClock) -> StatusRpc {
+fn status(config: &Config, core: &Core) -> StatusRpc {
     StatusRpc {
         credential: core.renewal.subscribe(),
         ledger: core.ledger.clone(),
-        clock: clock.clone(),
+        clock: core.clock.clone(),
         automatic: config.renewal.automatic,
         renew_at: config.renewal.at,
     }

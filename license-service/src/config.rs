@@ -9,6 +9,7 @@ use std::{
 };
 
 use licensor::config::{self, Admin, ConfigError, Expiry, Limits, Log, Span, StoreConfig, host_and_port};
+use licensor_web::config::WebConfig;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use access::{AccessConfig, Permission};
@@ -51,6 +52,29 @@ pub(crate) struct Config {
     pub(crate) revocation: RevocationConfig,
     #[serde(default)]
     pub(crate) store: StoreConfig,
+    #[serde(default)]
+    pub(crate) database: DatabaseConfig,
+    #[serde(default)]
+    pub(crate) web: WebConfig,
+}
+
+/// `[database]`: what this server licenses, as its screen shows it.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct DatabaseConfig {
+    /// Whether it is the central one, or a satellite.
+    pub(crate) kind: DatabaseKind,
+}
+
+/// Kinds of databases.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum DatabaseKind {
+    /// The central one.
+    #[default]
+    Central,
+    /// One of several beside it.
+    Satellite,
 }
 
 /// `[enrollment]`: how a server without a certificate gets one.
@@ -134,6 +158,11 @@ fn default_listen() -> SocketAddr {
     (Ipv4Addr::UNSPECIFIED, 7444).into()
 }
 
+/// Where the screen is unless the configuration says something else.
+pub(crate) fn default_web_listen() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, 7445).into()
+}
+
 fn default_ops_listen() -> SocketAddr {
     (Ipv4Addr::UNSPECIFIED, 9444).into()
 }
@@ -150,6 +179,7 @@ impl Config {
         self.expiry.check()?;
         self.limits.check()?;
         self.access.check()?;
+        self.web.check()?;
         if self.renewal.at.is_some_and(|at| !(0.1..=0.95).contains(&at)) {
             return Err(ConfigError::unusable(
                 "renewal.at",

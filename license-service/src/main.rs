@@ -5,6 +5,7 @@ mod app;
 mod commands;
 mod config;
 mod credential;
+mod currency;
 mod entitlement;
 mod expiry_watch;
 mod ledger;
@@ -16,6 +17,7 @@ mod system_event;
 #[cfg(test)]
 mod test_root;
 mod updates;
+mod web;
 
 use std::process::ExitCode;
 

@@ -162,6 +162,8 @@ reasons! {
     ClockRolledBack = "CLOCK_ROLLED_BACK", FailedPrecondition;
     /// The caller is not a local administrator.
     NotLocalAdministrator = "NOT_LOCAL_ADMINISTRATOR", PermissionDenied;
+    /// The service has no screen.
+    ScreenDisabled = "SCREEN_DISABLED", FailedPrecondition;
     /// Nobody calls: neither an access token nor a client certificate.
     AccessTokenRequired = "ACCESS_TOKEN_REQUIRED", Unauthenticated;
     /// The access token is none, or not of this server.

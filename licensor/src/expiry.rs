@@ -78,6 +78,12 @@ impl Warnings {
         }
     }
 
+    /// When a month, and when a week is left.
+    #[must_use]
+    pub fn before_expiry(&self) -> (SystemTime, SystemTime) {
+        (self.month, self.week)
+    }
+
     /// The next instant after `now` at which another event is due; `None` after expiry.
     #[must_use]
     pub fn next(&self, now: SystemTime) -> Option<SystemTime> {

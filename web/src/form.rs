@@ -39,7 +39,7 @@ pub fn check(session: &Session, token: &str) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// [`Refusal::FormForged`].
-pub(crate) fn check_site(headers: &HeaderMap) -> Result<(), Refusal> {
+pub fn check_site(headers: &HeaderMap) -> Result<(), Refusal> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     if text(header::HeaderName::from_static("sec-fetch-site"))
         .is_some_and(|site| site != "same-origin" && site != "none")

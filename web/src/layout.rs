@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::{
     assets, form,
-    language::{Language, Texts},
+    language::{Language, Texts, Zone},
     refusal::Refusal,
     session::Person,
     visitor::{Theme, Visitor},
@@ -233,7 +233,7 @@ pub(crate) fn sign_in(visitor: &Visitor) -> Page {
         html! {
             h1 { (texts.t("sign-in")) }
             p { (texts.t("sign-in-local")) }
-            pre { code { (visitor.screen.product.trim_end_matches("-product")) " web login" } }
+            pre { code { (visitor.screen.command) } }
             @if visitor.screen.provider {
                 p { a class="button" href="/oidc/start" { (texts.t("sign-in-provider")) } }
             }
@@ -275,7 +275,9 @@ pub fn refused(visitor: &Visitor, refusal: &Refusal) -> Page {
 pub fn said(texts: &Texts, refusal: &Refusal) -> (String, String) {
     match refusal {
         Refusal::Service(error) => {
-            let facts = error.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str().into()));
+            let zone = Zone::utc();
+            let facts = error.metadata.iter();
+            let facts = facts.map(|(name, value)| (name.as_str(), texts.fact(value, &zone).into()));
             let key = format!("reason-{}", error.reason);
             let what = texts.find(&key, facts).unwrap_or_else(|| error.message.clone());
             (what, texts.find(&format!("{key}-next"), []).unwrap_or_default())

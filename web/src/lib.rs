@@ -19,4 +19,5 @@ pub mod serve;
 pub mod session;
 #[cfg(test)]
 mod test_screen;
+pub mod url;
 pub mod visitor;

@@ -25,6 +25,8 @@ pub struct Screen {
     pub tls: bool,
     /// What the service is called on it: the key of a text.
     pub product: &'static str,
+    /// What a local administrator runs to sign in.
+    pub command: &'static str,
     /// Whether somebody can sign in at an identity provider.
     pub provider: bool,
     /// Word that the service stops: pages that are kept up to date end then.
@@ -50,6 +52,8 @@ pub struct ScreenParts<'a> {
     pub clock: SharedClock,
     /// What the service is called on it: the key of a text.
     pub product: &'static str,
+    /// What a local administrator runs to sign in.
+    pub command: &'static str,
     /// Word that the service stops.
     pub shutdown: Shutdown,
 }
@@ -58,7 +62,7 @@ impl Screen {
     /// A screen.
     #[must_use]
     pub fn new(parts: ScreenParts<'_>) -> Self {
-        let ScreenParts { config, address, languages, sessions, clock, product, shutdown } = parts;
+        let ScreenParts { config, address, languages, sessions, clock, product, command, shutdown } = parts;
         let tls = config.speaks_tls(address);
         Self {
             languages,
@@ -67,6 +71,7 @@ impl Screen {
             origin: config.origin(address, tls),
             tls,
             product,
+            command,
             provider: false,
             oidc: None,
             shutdown,

@@ -63,6 +63,7 @@ impl TestScreen {
             sessions,
             clock: clock.clone(),
             product: "node-product",
+            command: "license-service web login",
             shutdown,
         });
         Self { _directory: directory, store, events, clock, screen: Arc::new(screen) }

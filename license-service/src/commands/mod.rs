@@ -9,6 +9,7 @@ mod statement_csv;
 mod statements;
 mod usage;
 mod verify;
+mod web;
 
 use std::{
     fs,
@@ -141,6 +142,9 @@ enum Command {
     /// What was used month by month, and what it costs
     #[command(subcommand, after_help = "Example:\n  license-service statements show 2026-11")]
     Statements(statements::StatementsCommand),
+    /// The screen
+    #[command(subcommand, after_help = "Example:\n  license-service web login")]
+    Web(web::WebCommand),
     /// Verify a licence offline
     #[command(
         after_help = "Without a revocation list nothing counts as revoked.\n\nExample:\n  license-service verify license.jwt --trust-bundle trust-bundle.pem --revocation-list root.crl"
@@ -289,6 +293,7 @@ async fn administer(command: Command, channel: Channel, output: Output) -> Resul
         Command::Status => status(channel, output).await,
         Command::Access(command) => access::run(command, channel, output).await,
         Command::Events(command) => events::run(command, channel, output).await,
+        Command::Web(command) => web::run(command, channel, output).await,
         Command::Licenses(command) => seats::licenses(command, channel, output).await,
         Command::Assignments(command) => seats::assignments(command, channel, output).await,
         Command::Entitlement(command) => entitlement::run(command, channel, output).await,
@@ -309,7 +314,9 @@ async fn administer(command: Command, channel: Channel, output: Output) -> Resul
 }
 
 async fn status(channel: Channel, output: Output) -> Result<(), Failure> {
-    let status = StatusServiceClient::new(channel).get_status(GetStatusRequest {}).await?.into_inner();
+    let status =
+        StatusServiceClient::new(channel.clone()).get_status(GetStatusRequest {}).await?.into_inner();
+    entitlement::note_other_owners(channel).await;
     let certificate = status.certificate.map_or(Value::Null, |certificate| {
         json!({
             "serial": certificate.serial,

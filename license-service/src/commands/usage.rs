@@ -153,13 +153,7 @@ pub(super) fn shown(mut row: Value) -> Value {
 /// Money for people: with as many decimals as the currency has (ISO 4217).
 pub(super) fn money(minor_units: i128, currency: Option<&str>) -> String {
     let currency = currency.unwrap_or_default();
-    let decimals = match currency {
-        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "UYI"
-        | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
-        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
-        "CLF" | "UYW" => 4,
-        _ => 2,
-    };
+    let decimals = crate::currency::decimals(currency);
     let unit = 10_i128.pow(decimals);
     let (whole, rest) = (minor_units / unit, (minor_units % unit).unsigned_abs());
     let sign = if minor_units < 0 && whole == 0 { "-" } else { "" };

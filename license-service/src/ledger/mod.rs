@@ -119,13 +119,14 @@ impl Ledger {
         self.events.commit(batch, Vec::new()).await
     }
 
-    /// Makes a checked credential the current one. `former` is the one in use until now; what was raised for it ends.
+    /// Makes a checked credential the current one, as somebody asked for. `former` is the one in use until now; what was raised
+    /// for it ends.
     pub(crate) async fn adopt(
         &self,
         record: &CredentialRecord,
         holder: &Holder<'_>,
         former: Option<&Holder<'_>>,
-        kind: EventKind,
+        (kind, by): (EventKind, &str),
         now: SystemTime,
     ) -> Result<(), StoreError> {
         let mut batch = Batch::new();
@@ -157,7 +158,8 @@ impl Ledger {
         {
             self.events.end(&mut batch, &expiry_topic(former.serial));
         }
-        let event = Event::new(kind).about(holder.serial, holder.node).until(holder.validity.not_after);
+        let event =
+            Event::new(kind).by(by).about(holder.serial, holder.node).until(holder.validity.not_after);
         self.events.commit(batch, vec![event]).await?;
         *self.unkept_problem() = None;
         Ok(())

@@ -109,6 +109,7 @@ impl Licensing {
                 Err(error) => return Err(error.into()),
                 Ok(()) => {
                     seats_of(&mut self.books(), &vendor, module)?.replace(number, seat, None);
+                    self.changed.send_replace(());
                     return Ok(());
                 }
             }

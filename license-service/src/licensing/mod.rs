@@ -3,6 +3,7 @@
 mod activation;
 mod assignments;
 mod book;
+mod gauges;
 mod leases;
 mod lists;
 mod record;
@@ -39,6 +40,7 @@ use self::{
 };
 
 pub(crate) use activation::Superfluous;
+pub(crate) use gauges::Gauges;
 pub(crate) use lists::{ModuleCounts, SeatInUse};
 pub(crate) use time::{SeenTime, TOLERANCE};
 
@@ -60,6 +62,8 @@ pub(crate) struct Licensing {
     assigning: tokio::sync::Mutex<()>,
     seen: SeenTime,
     places: Semaphore,
+    /// Word that a seat was taken or given back.
+    changed: watch::Sender<()>,
 }
 
 /// The seats of every module, by tag.
@@ -120,6 +124,7 @@ impl Licensing {
             assigning: tokio::sync::Mutex::default(),
             seen,
             places: Semaphore::new(signing),
+            changed: watch::Sender::default(),
         })
     }
 
@@ -134,6 +139,11 @@ impl Licensing {
     /// The entitlements in force, and word of every change.
     pub(crate) fn entitlements(&self) -> EntitlementWatch {
         self.entitlements.subscribe()
+    }
+
+    /// Word that seats were taken or given back.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// The highest time that was seen.

@@ -87,6 +87,7 @@ impl Licensing {
         {
             self.undo(change);
         }
+        self.changed.send_replace(());
         outcome.map_err(Error::from)
     }
 
@@ -170,6 +171,7 @@ impl Licensing {
                 Err(error) => return Err(error.into()),
                 Ok(()) => {
                     seats_of(&mut self.books(), vendor, module)?.replace(number, seat, left);
+                    self.changed.send_replace(());
                     return Ok(true);
                 }
             }

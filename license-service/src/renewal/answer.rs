@@ -33,6 +33,8 @@ pub(super) struct Purpose {
     pub(super) token: String,
     /// The event that tells of it.
     pub(super) kind: EventKind,
+    /// Who asked for it.
+    pub(super) by: String,
 }
 
 /// Checks the answer of an enrolment: it leads to the trust anchor with this SHA-256.
@@ -118,7 +120,7 @@ impl Renewal {
         purpose: Purpose,
     ) -> Result<Arc<Credential>> {
         let Checked { credential, checkpoint, list_number } = checked;
-        let Purpose { keys, token, kind } = purpose;
+        let Purpose { keys, token, kind, by } = purpose;
         self.note_checkpoint(&checkpoint, &credential).await;
         let Issuance { licensor, server, issuers, anchors, renew_at, .. } = &credential.issuance;
         let record = CredentialRecord {
@@ -133,7 +135,8 @@ impl Renewal {
         let former = self.current.borrow().clone();
         let now = self.clock.now();
         let former = former.as_deref().map(Credential::holder);
-        self.ledger.adopt(&record, &credential.holder(), former.as_ref(), kind, now).await?;
+        let (holder, former) = (credential.holder(), former.as_ref());
+        self.ledger.adopt(&record, &holder, former, (kind, &by), now).await?;
         let credential = self.put_to_use(turn, credential, record);
         self.list_number.send_replace(list_number);
         self.metrics.set_not_after(credential.validity.not_after);

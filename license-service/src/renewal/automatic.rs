@@ -115,7 +115,7 @@ impl Automatic {
             Error::new(Reason::TokenUnknown, message)
         });
         let enrolled = match token {
-            Ok(token) => self.renewal.enroll(&token).await.map(|_| ()),
+            Ok(token) => self.renewal.enroll(&token, "service").await.map(|_| ()),
             Err(error) => Err(error),
         };
         if let Err(error) = &enrolled {

@@ -84,12 +84,12 @@ impl Renewal {
     }
 
     /// Takes the answer to the newest request that was exported. Nothing of it is kept before all of it was checked.
-    pub(crate) async fn import(self: &Arc<Self>, text: &str) -> Result<Arc<Credential>> {
+    pub(crate) async fn import(self: &Arc<Self>, text: &str, by: &str) -> Result<Arc<Credential>> {
         let answer = read_answer(text)?;
-        let this = Arc::clone(self);
+        let (this, by) = (Arc::clone(self), by.to_owned());
         to_its_end(async move {
             let mut turn = this.turn.lock().await;
-            let (checked, purpose) = this.check_answer(turn.as_ref(), &answer).await?;
+            let (checked, purpose) = this.check_answer(turn.as_ref(), &answer, by).await?;
             let outcomes = match purpose.kind {
                 EventKind::NodeEnrolled => &this.metrics.enrollments,
                 _ => &this.metrics.renewals,
@@ -105,6 +105,7 @@ impl Renewal {
         &self,
         current: Option<&CredentialRecord>,
         read: &ReadAnswer,
+        by: String,
     ) -> Result<(Checked, Purpose)> {
         // 1. It is the answer to what was asked for last, and is still wanted.
         let Some(ExportedRecord { digest, keys: names, request: Some(request) }) =
@@ -136,7 +137,7 @@ impl Renewal {
         };
         // 3. The authority that issued the certificate signed all of it.
         read.check_signature(issuer(&checked.credential, now)?)?;
-        Ok((checked, Purpose { keys: names, token, kind }))
+        Ok((checked, Purpose { keys: names, token, kind, by }))
     }
 }
 

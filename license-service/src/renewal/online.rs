@@ -20,13 +20,13 @@ use crate::{credential::Credential, ledger::CredentialRecord};
 
 impl Renewal {
     /// Enrols with a token, and uses the new credential from then on.
-    pub(crate) async fn enroll(self: &Arc<Self>, text: &str) -> Result<Arc<Credential>> {
-        let (this, text) = (Arc::clone(self), text.to_owned());
-        to_its_end(async move { this.count_enrollment(&text).await }).await
+    pub(crate) async fn enroll(self: &Arc<Self>, text: &str, by: &str) -> Result<Arc<Credential>> {
+        let (this, text, by) = (Arc::clone(self), text.to_owned(), by.to_owned());
+        to_its_end(async move { this.count_enrollment(&text, by).await }).await
     }
 
-    async fn count_enrollment(&self, text: &str) -> Result<Arc<Credential>> {
-        let result = self.try_enroll(text).await;
+    async fn count_enrollment(&self, text: &str, by: String) -> Result<Arc<Credential>> {
+        let result = self.try_enroll(text, by).await;
         match &result {
             Ok(_) => self.metrics.enrollments.ok(),
             Err(error) => self.metrics.enrollments.failed(error.reason),
@@ -34,7 +34,7 @@ impl Renewal {
         result
     }
 
-    async fn try_enroll(&self, text: &str) -> Result<Arc<Credential>> {
+    async fn try_enroll(&self, text: &str, by: String) -> Result<Arc<Credential>> {
         let token = EnrollmentToken::parse(text)?;
         let token_id = hex(&token.id);
         let mut turn = self.turn.lock().await;
@@ -70,16 +70,16 @@ impl Renewal {
         // 3. The answer, checked as a stranger would check it.
         let checked = check_enrollment(answer.into_inner(), keys, &token.fingerprint(), self.clock.now())?;
         // 4. Kept, then used.
-        let purpose = Purpose { keys: names, token: token_id, kind: EventKind::NodeEnrolled };
+        let purpose = Purpose { keys: names, token: token_id, kind: EventKind::NodeEnrolled, by };
         self.adopt(&mut turn, checked, purpose).await
     }
 
-    /// Renews at the root that issued the current certificate. With `same_key` the licensor key stays.
-    pub(crate) async fn renew(self: &Arc<Self>, same_key: bool) -> Result<Arc<Credential>> {
-        let this = Arc::clone(self);
+    /// Renews at the root that issued the current certificate, as somebody asked for. With `same_key` the licensor key stays.
+    pub(crate) async fn renew(self: &Arc<Self>, same_key: bool, by: &str) -> Result<Arc<Credential>> {
+        let (this, by) = (Arc::clone(self), by.to_owned());
         to_its_end(async move {
             let turn = this.turn.lock().await;
-            this.renew_in_turn(turn, same_key).await
+            this.renew_in_turn(turn, same_key, by).await
         })
         .await
     }
@@ -91,7 +91,7 @@ impl Renewal {
             let turn = this.turn.lock().await;
             let current = this.current.borrow().clone();
             if current.is_some_and(|current| current.facts.serial == credential.facts.serial) {
-                this.renew_in_turn(turn, false).await?;
+                this.renew_in_turn(turn, false, "service".to_owned()).await?;
             }
             Ok(())
         })
@@ -102,12 +102,13 @@ impl Renewal {
         &self,
         mut turn: tokio::sync::MutexGuard<'_, Option<CredentialRecord>>,
         same_key: bool,
+        by: String,
     ) -> Result<Arc<Credential>> {
         let former = self.current.borrow().clone();
         let (Some(former), Some(record)) = (former, turn.clone()) else {
             return Err(nothing_to_renew());
         };
-        let result = self.try_renew(&mut turn, &former, record, same_key).await;
+        let result = self.try_renew(&mut turn, &former, record, (same_key, by)).await;
         match &result {
             Ok(_) => self.metrics.renewals.ok(),
             Err(error) => {
@@ -131,7 +132,7 @@ impl Renewal {
         turn: &mut Option<CredentialRecord>,
         former: &Credential,
         record: CredentialRecord,
-        same_key: bool,
+        (same_key, by): (bool, String),
     ) -> Result<Arc<Credential>> {
         // 1. Keys, on the disk before they are used.
         let kept = same_key.then_some(record.keys.licensor.as_str());
@@ -147,7 +148,7 @@ impl Renewal {
         // 3. The answer, checked as a stranger would check it.
         let checked = check_renewal(answer.into_inner(), keys, former, self.clock.now())?;
         // 4. Kept, then used.
-        let purpose = Purpose { keys: names, token: record.token, kind: EventKind::CertificateRenewed };
+        let purpose = Purpose { keys: names, token: record.token, kind: EventKind::CertificateRenewed, by };
         self.adopt(turn, checked, purpose).await
     }
 }

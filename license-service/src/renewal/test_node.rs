@@ -91,7 +91,8 @@ impl TestNode {
         let answer = root.renew(&renew_request(&keys).unwrap(), self.now());
         let checked = check_renewal(answer, keys, &former, self.now()).unwrap();
         let token = turn.as_ref().unwrap().token.clone();
-        let purpose = Purpose { keys: names, token, kind: EventKind::CertificateRenewed };
+        let purpose =
+            Purpose { keys: names, token, kind: EventKind::CertificateRenewed, by: "service".into() };
         self.renewal.adopt(&mut turn, checked, purpose).await.unwrap();
     }
 

@@ -3,24 +3,26 @@
 use std::{pin::Pin, sync::Arc};
 
 use futures_util::Stream;
-use licensor::admin::caller_name;
-use licensor::clock::timestamp;
+use licensor::admin::{self, caller_name};
+use licensor::clock::{from_unix_seconds, timestamp};
+use licensor::error::Error;
+use licensor_web::screen::Screen;
 use proto::licensing::v1::{
     AcceptClockRequest, AcceptClockResponse, ActivateEntitlementRequest, ActivateEntitlementResponse,
     AddEventRequest, AddEventResponse, CheckEntitlementRequest, CheckEntitlementResponse, CheckUsageRequest,
-    CheckUsageResponse, CreateAccessTokenRequest, CreateAccessTokenResponse, EndEventRequest,
-    EndEventResponse, EnrollRequest, EnrollResponse, ExportRequestRequest, ExportRequestResponse,
-    ImportAnswerRequest, ImportAnswerResponse, ImportEntitlementRequest, ImportEntitlementResponse,
-    ListAccessTokensRequest, ListAccessTokensResponse, ListInstalledEntitlementsRequest,
-    ListInstalledEntitlementsResponse, RenewCertificateRequest, RenewCertificateResponse,
-    RevokeAccessTokenRequest, RevokeAccessTokenResponse,
+    CheckUsageResponse, CreateAccessTokenRequest, CreateAccessTokenResponse, CreateSignInLinkRequest,
+    CreateSignInLinkResponse, EndEventRequest, EndEventResponse, EnrollRequest, EnrollResponse,
+    ExportRequestRequest, ExportRequestResponse, ImportAnswerRequest, ImportAnswerResponse,
+    ImportEntitlementRequest, ImportEntitlementResponse, ListAccessTokensRequest, ListAccessTokensResponse,
+    ListInstalledEntitlementsRequest, ListInstalledEntitlementsResponse, RenewCertificateRequest,
+    RenewCertificateResponse, RevokeAccessTokenRequest, RevokeAccessTokenResponse,
     licensing_admin_service_server::LicensingAdminService,
 };
 use tonic::{Request, Response, Status};
 
 use super::{access, metering::check_usage, shown, system_event};
 use crate::{
-    access::Access, metering::Metering, renewal::Renewal, system_event::SystemEvents, updates::Updates,
+    access::Access, metering::Metering, renewal::Renewal, system_event::SystemEvents, updates::Updates, web,
 };
 
 /// Serves what the local administrator does: enrolment, renewal, entitlements, access tokens, events, and the recount of
@@ -32,12 +34,15 @@ pub(crate) struct AdminRpc {
     pub(crate) access: Arc<Access>,
     pub(crate) system_events: SystemEvents,
     pub(crate) metering: Arc<Metering>,
+    /// The screen, if there is one.
+    pub(crate) screen: Option<Arc<Screen>>,
 }
 
 #[tonic::async_trait]
 impl LicensingAdminService for AdminRpc {
     async fn enroll(&self, request: Request<EnrollRequest>) -> Result<Response<EnrollResponse>, Status> {
-        let credential = self.renewal.enroll(&request.into_inner().token).await?;
+        let by = caller_name(request.extensions());
+        let credential = self.renewal.enroll(&request.into_inner().token, &by).await?;
         Ok(Response::new(EnrollResponse { certificate: credential.issuance.licensor.clone() }))
     }
 
@@ -45,7 +50,8 @@ impl LicensingAdminService for AdminRpc {
         &self,
         request: Request<RenewCertificateRequest>,
     ) -> Result<Response<RenewCertificateResponse>, Status> {
-        let credential = self.renewal.renew(request.into_inner().same_key).await?;
+        let by = caller_name(request.extensions());
+        let credential = self.renewal.renew(request.into_inner().same_key, &by).await?;
         Ok(Response::new(RenewCertificateResponse { certificate: credential.issuance.licensor.clone() }))
     }
 
@@ -62,7 +68,8 @@ impl LicensingAdminService for AdminRpc {
         &self,
         request: Request<ImportAnswerRequest>,
     ) -> Result<Response<ImportAnswerResponse>, Status> {
-        let credential = self.renewal.import(&request.into_inner().answer).await?;
+        let by = caller_name(request.extensions());
+        let credential = self.renewal.import(&request.into_inner().answer, &by).await?;
         Ok(Response::new(ImportAnswerResponse { certificate: credential.issuance.licensor.clone() }))
     }
 
@@ -147,6 +154,17 @@ impl LicensingAdminService for AdminRpc {
         request: Request<EndEventRequest>,
     ) -> Result<Response<EndEventResponse>, Status> {
         system_event::end(&self.system_events, request).await
+    }
+
+    async fn create_sign_in_link(
+        &self,
+        request: Request<CreateSignInLinkRequest>,
+    ) -> Result<Response<CreateSignInLinkResponse>, Status> {
+        let uid = admin::caller(request.extensions())
+            .ok_or_else(|| Error::internal("admin socket", "the caller has no uid"))?;
+        let (url, expires_at) = web::link(self.screen.as_deref(), uid).await?;
+        let expire_time = Some(timestamp(from_unix_seconds(expires_at)));
+        Ok(Response::new(CreateSignInLinkResponse { url, expire_time }))
     }
 
     type CheckUsageStream = Pin<Box<dyn Stream<Item = Result<CheckUsageResponse, Status>> + Send>>;

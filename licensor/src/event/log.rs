@@ -157,6 +157,49 @@ impl EventLog {
         }
     }
 
+    /// The newest events that `filter` admits, at most `limit` of them, the newest first; only those before the sequence number
+    /// `before`, if there is one. And the number to go on before, if there may be more. Looks at a bounded number of events.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read.
+    pub async fn newest(
+        &self,
+        before: Option<u64>,
+        limit: usize,
+        filter: &EventFilter,
+    ) -> Result<(Vec<StoredEvent>, Option<u64>), StoreError> {
+        let mut end = before.unwrap_or(u64::MAX).min(self.latest.borrow().saturating_add(1));
+        if filter.active == Some(true)
+            && let Some((mut active, _)) = self.list_active(1, usize::MAX, filter).await?
+        {
+            active.retain(|event| event.sequence < end);
+            active.reverse();
+            let more = active.len() > limit;
+            active.truncate(limit);
+            let next = active.last().filter(|_| more).map(|last| last.sequence);
+            return Ok((active, next));
+        }
+        let lowest = end.saturating_sub(LOOKED_AT).max(1);
+        let mut events = Vec::new();
+        while end > lowest {
+            let start = end.saturating_sub(PAGE as u64).max(lowest);
+            let wanted = usize::try_from(end - start).unwrap_or(PAGE);
+            for (sequence, value) in self.store.read_log(LOG, start, wanted).await?.into_iter().rev() {
+                if events.len() == limit {
+                    return Ok((events, Some(sequence + 1)));
+                }
+                if let Some(stored) = self.read(sequence, &value).await?
+                    && filter.admits(&stored)
+                {
+                    events.push(stored);
+                }
+            }
+            end = start;
+            tokio::task::yield_now().await;
+        }
+        Ok((events, (lowest > 1).then_some(lowest)))
+    }
+
     /// The event with this sequence number; `None` if there is none, or a newer release wrote it.
     ///
     /// # Errors

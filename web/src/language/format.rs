@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use icu_calendar::Gregorian;
 use icu_datetime::{
     FixedCalendarDateTimeFormatter,
-    fieldsets::{YM, YMD, YMDT},
+    fieldsets::{M, YM, YMD, YMDT},
     input::{Date, DateTime, Time},
     options::TimePrecision,
 };
@@ -48,7 +48,7 @@ pub struct Format {
     time: Formatter<YMDT>,
     date: Formatter<YMD>,
     month: Formatter<YM>,
-    short_month: Formatter<YM>,
+    short_month: Formatter<M>,
 }
 
 impl fmt::Debug for Format {
@@ -68,7 +68,7 @@ impl Format {
             )?,
             date: Formatter::try_new(locale.clone().into(), YMD::medium())?,
             month: Formatter::try_new(locale.clone().into(), YM::long())?,
-            short_month: Formatter::try_new(locale.into(), YM::short())?,
+            short_month: Formatter::try_new(locale.into(), M::medium())?,
         })
     }
 
@@ -141,7 +141,7 @@ impl Format {
         first_day(month).map_or_else(|| month.to_owned(), |date| self.month.format(&date).to_string())
     }
 
-    /// A month, short.
+    /// A month without its year, short.
     #[must_use]
     pub fn short_month(&self, month: &str) -> String {
         first_day(month).map_or_else(|| month.to_owned(), |date| self.short_month.format(&date).to_string())

@@ -74,7 +74,7 @@ fn english_says_of_events_what_the_log_says() {
         for (at, name) in variables(*kind).into_iter().enumerate() {
             event = event.argument(&name, format!("<{at}>"));
         }
-        assert_eq!(english.event(&event), kind.message(&event.arguments));
+        assert_eq!(english.event(&event, &Zone::utc()), kind.message(&event.arguments));
     }
 }
 
@@ -104,7 +104,7 @@ fn events_of_the_certificate_speak_as_users_know_them() {
     let said = |language, kind| {
         let event =
             Event::new(kind).argument("holder", "north").argument("not_after", "2026-11-27T17:34:56Z");
-        languages.texts(language).event(&event)
+        languages.texts(language).event(&event, &Zone::utc())
     };
     for kind in [EventKind::LicensorCertExpiresInOneMonth, EventKind::LicensorCertExpiresInOneWeek] {
         assert!(said(Language::Nl, kind).contains("ervice blijft normaal functioneren"));
@@ -120,7 +120,7 @@ fn a_role_is_named_in_the_language() {
     let languages = languages();
     let said = |language, role| {
         let event = Event::new(EventKind::SignedIn).argument("person", "uid:0").argument("role", role);
-        languages.texts(language).event(&event)
+        languages.texts(language).event(&event, &Zone::utc())
     };
     assert_eq!(said(Language::En, "viewer"), "uid:0 signed in on the screen, as viewer.");
     assert_eq!(
@@ -135,7 +135,7 @@ fn what_administrators_write_stays_as_it_is() {
     let texts = languages().texts(Language::Nl);
     let written = "2026-11-27T17:34:56Z { $x } <b>";
     let event = Event::new(EventKind::MessageOfTheDay).argument("description", written);
-    assert_eq!(texts.event(&event), written);
+    assert_eq!(texts.event(&event, &Zone::utc()), written);
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn numbers_months_and_sizes_have_the_form_of_the_language() {
         "12,345 logins",
         "12 kB",
         "March 2026",
-        "03/2026",
+        "Mar",
         "nonsense",
     ];
     let dutch = [
@@ -223,7 +223,7 @@ fn numbers_months_and_sizes_have_the_form_of_the_language() {
         "12.345 logins",
         "12 kB",
         "maart 2026",
-        "03-2026",
+        "mrt",
         "nonsense",
     ];
     // Groups are kept together by spaces that do not break; the sign is U+2212.
@@ -238,7 +238,7 @@ fn numbers_months_and_sizes_have_the_form_of_the_language() {
         "12\u{a0}345 logins",
         "12 kB",
         "mars 2026",
-        "2026-03",
+        "mars",
         "nonsense",
     ];
     assert_eq!(forms(Language::En), english);

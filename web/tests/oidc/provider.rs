@@ -157,6 +157,7 @@ impl Bench {
             sessions,
             clock: self.clock.clone(),
             product: "node-product",
+            command: "license-service web login",
             shutdown,
         });
         screen.with_provider(provider)

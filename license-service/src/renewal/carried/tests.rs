@@ -30,7 +30,7 @@ fn renewal(answer: &mut CarriedAnswer) -> &mut proto::certification::v1::RenewRe
 /// That the node refuses `text`, and is as it was.
 async fn refused(node: &TestNode, text: &str) -> Error {
     let before = node.state().await;
-    let error = node.renewal.import(text).await.unwrap_err();
+    let error = node.renewal.import(text, "uid:0").await.unwrap_err();
     assert_eq!(node.state().await, before, "{error}");
     error
 }
@@ -45,7 +45,7 @@ async fn an_enrolment_and_a_renewal_go_by_files() {
     assert!(matches!(&call.call, Some(Call::Enroll(enroll)) if enroll.token == token));
     assert_eq!(call.client_certificate, b"");
     assert_eq!(call.create_time, Some(timestamp(start())));
-    let enrolled = node.renewal.import(&root.answer(&request, node.now())).await.unwrap();
+    let enrolled = node.renewal.import(&root.answer(&request, node.now()), "uid:0").await.unwrap();
     assert_eq!(enrolled.node(), "berlin-1");
     assert!(Arc::ptr_eq(&enrolled, &node.credential()));
     assert_eq!(node.count(EventKind::NodeEnrolled).await, 1);
@@ -58,7 +58,7 @@ async fn an_enrolment_and_a_renewal_go_by_files() {
     let call = read_call(&request).unwrap().call;
     assert!(matches!(call.call, Some(Call::Renew(_))));
     assert_eq!(call.client_certificate, enrolled.issuance.licensor);
-    let renewed = node.renewal.import(&root.answer(&request, node.now())).await.unwrap();
+    let renewed = node.renewal.import(&root.answer(&request, node.now()), "uid:0").await.unwrap();
     assert_ne!(renewed.facts.serial, enrolled.facts.serial);
     assert_ne!(renewed.facts.public_key_info, enrolled.facts.public_key_info);
     assert_eq!(node.count(EventKind::CertificateRenewed).await, 1);
@@ -99,7 +99,7 @@ async fn the_keys_stay_the_same_until_there_is_an_answer() {
     let node = TestNode::enrolled(&root).await;
     let request = node.renewal.export("", true).await.unwrap();
     let former = node.credential();
-    let renewed = node.renewal.import(&root.answer(&request, node.now())).await.unwrap();
+    let renewed = node.renewal.import(&root.answer(&request, node.now()), "uid:0").await.unwrap();
     assert_eq!(renewed.facts.public_key_info, former.facts.public_key_info);
     assert_ne!(renewed.facts.serial, former.facts.serial);
 }
@@ -140,7 +140,7 @@ async fn an_answer_that_was_tampered_with_is_refused() {
         let error = refused(&node, &text).await;
         assert_eq!(error.reason, reason, "{error}");
     }
-    node.renewal.import(&answer).await.unwrap();
+    node.renewal.import(&answer, "uid:0").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,7 +168,7 @@ async fn an_answer_to_anything_but_the_newest_request_is_refused() {
     assert_eq!(refused(&node, &answer).await.reason, another);
     // The same twice.
     let answer = root.answer(&second, node.now());
-    node.renewal.import(&answer).await.unwrap();
+    node.renewal.import(&answer, "uid:0").await.unwrap();
     let error = refused(&node, &answer).await;
     assert_eq!(error.reason, another);
     assert!(error.message.contains("imported already"), "{error}");
@@ -207,7 +207,7 @@ async fn a_server_moves_to_another_root_though_it_is_renewed_at_the_former_meanw
     // The token says who may answer.
     let error = refused(&node, &former.answer(&request, node.now())).await;
     assert_eq!(error.reason, Reason::CredentialInvalid);
-    let moved = node.renewal.import(&root.answer(&request, node.now())).await.unwrap();
+    let moved = node.renewal.import(&root.answer(&request, node.now()), "uid:0").await.unwrap();
     assert_eq!(moved.issuance.anchors, root.anchors);
     assert_eq!(node.key_files(), 2);
 }
@@ -233,6 +233,6 @@ async fn a_root_below_another_and_one_with_another_key_answer_by_files() {
     let mut latter = TestRoot::anchor("Latter");
     latter.issuers = vec![root.cross_certify(&latter), root.certificate.clone()];
     let request = node.renewal.export("", false).await.unwrap();
-    let renewed = node.renewal.import(&latter.answer(&request, node.now())).await.unwrap();
+    let renewed = node.renewal.import(&latter.answer(&request, node.now()), "uid:0").await.unwrap();
     assert_eq!(renewed.issuance.anchors, latter.anchors);
 }
