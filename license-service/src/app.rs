@@ -388,6 +388,8 @@ fn status(config: &Config, core: &Core) -> StatusRpc {
         clock: core.clock.clone(),
         automatic: config.renewal.automatic,
         renew_at: config.renewal.at,
+        database: config.database.kind,
+        licensing: core.licensing.clone(),
     }
 }
 

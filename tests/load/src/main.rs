@@ -16,6 +16,7 @@ mod node;
 mod peer;
 mod report;
 mod rounds;
+mod screen;
 mod service;
 mod usage;
 mod verify;
@@ -85,6 +86,8 @@ enum Only {
     Licenses,
     /// Usage events
     Usage,
+    /// Pages of the screen
+    Screen,
     /// Licences as applications verify them
     Verify,
 }
@@ -153,7 +156,7 @@ async fn measure_all(
             if wanted(Only::Verify) { verification.measure(clock, report) } else { Ok(()) }
         })?;
     }
-    if !wanted(Only::Licenses) && !wanted(Only::Usage) {
+    if ![Only::Licenses, Only::Usage, Only::Screen].into_iter().any(wanted) {
         return Ok(());
     }
     let process = root.start(clock).await?;
@@ -164,6 +167,10 @@ async fn measure_all(
     if wanted(Only::Usage) {
         eprintln!("usage");
         usage::report_all(arguments, directory, &root, clock, report).await?;
+    }
+    if wanted(Only::Screen) {
+        eprintln!("the screen");
+        screen::fetch_all(arguments, directory, &root, clock, report).await?;
     }
     process.stop(clock).await
 }

@@ -31,6 +31,7 @@ use crate::{
 pub(crate) struct Node {
     address: SocketAddr,
     operations: SocketAddr,
+    pub(crate) web: SocketAddr,
     config: PathBuf,
     data_dir: PathBuf,
     pinned: bool,
@@ -53,11 +54,11 @@ impl Node {
         root: &Root,
         clock: &SharedClock,
     ) -> Result<Self> {
-        let (address, operations) = (free_port()?, free_port()?);
+        let (address, operations, web) = (free_port()?, free_port()?, free_port()?);
         let (config, data_dir) = (directory.join(format!("{name}.toml")), directory.join(name));
         let text = format!(
             "data_dir = {data_dir:?}\nlisten = \"{address}\"\nops_listen = \"{operations}\"\n\
-             [access]\ncalls_per_second = 1000000\nburst = 1000000\n"
+             web.listen = \"{web}\"\n[access]\ncalls_per_second = 1000000\nburst = 1000000\n"
         );
         fs::write(&config, text)?;
         let mut administration = fleet::administration(root).await?;
@@ -67,7 +68,7 @@ impl Node {
         enroll.args(["enroll", "--token", "-"]);
         run(enroll, &token)?;
         let tls = client_config(&fleet::anchors(root)?, None, clock.clone())?;
-        Ok(Self { address, operations, config, data_dir, pinned: root.pinned, tls })
+        Ok(Self { address, operations, web, config, data_dir, pinned: root.pinned, tls })
     }
 
     /// Starts it, and waits until it issues licences.
@@ -82,10 +83,14 @@ impl Node {
         Ok(process)
     }
 
+    /// The admin socket.
+    pub(crate) async fn administration(&self) -> Result<LicensingAdminServiceClient<Channel>> {
+        Ok(LicensingAdminServiceClient::new(connect(&self.data_dir.join("admin.sock")).await?))
+    }
+
     /// Applications that may take seats and report usage, all with the same access token.
     pub(crate) async fn connect(&self, count: usize) -> Result<Vec<Application>> {
-        let mut administration =
-            LicensingAdminServiceClient::new(connect(&self.data_dir.join("admin.sock")).await?);
+        let mut administration = self.administration().await?;
         let allows = vec![AccessPermission::Licenses.into(), AccessPermission::Usage.into()];
         let order = CreateAccessTokenRequest { name: "load".to_owned(), allows, ..Default::default() };
         let created = administration.create_access_token(order).await?.into_inner();

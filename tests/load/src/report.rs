@@ -19,6 +19,9 @@ pub(crate) enum Kind {
     UsageStream,
     VerifyCold,
     VerifyKnown,
+    PageLicenses,
+    PageDetails,
+    PageStatus,
 }
 
 impl Kind {
@@ -36,6 +39,9 @@ impl Kind {
             Self::UsageStream => "the same, batches of 500 on open streams (per second and CPU: of an event)",
             Self::VerifyCold => "licence verified with the chain signer, issuer, anchor",
             Self::VerifyKnown => "licence verified with this chain known",
+            Self::PageLicenses => "page of a hundred of a thousand licences",
+            Self::PageDetails => "the same with the details of one, and who has fifty of ten thousand seats",
+            Self::PageStatus => "page of the status, with the newest of a hundred thousand events",
         }
     }
 }
@@ -199,6 +205,20 @@ impl Report {
                 reached: format!("{:.0} k/s", event.per_second / 1e3),
                 must: "≥ 50 k/s",
                 goal: "≥ 200 k/s",
+            }));
+        }
+        for (kind, what) in [
+            (Kind::PageLicenses, "page of licences, 16 in flight, the slowest of a hundred"),
+            (Kind::PageDetails, "page of licences with details"),
+            (Kind::PageStatus, "page of the status"),
+        ] {
+            goals.extend(self.medians(kind, 16).map(|page| Goal {
+                what,
+                floor: "–".into(),
+                measured: micros(page.cpu),
+                reached: format!("{:.1} ms", page.p99 / 1e3),
+                must: "≤ 50 ms",
+                goal: "≤ 50 ms",
             }));
         }
         let verify = self.crypto.verify();
