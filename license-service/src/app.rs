@@ -19,6 +19,7 @@ use licensor::{
 };
 use licensor_web::{
     language::Languages,
+    oidc::Provider,
     screen::{Screen, ScreenParts},
     serve as web_port,
     session::{SessionParts, Sessions},
@@ -293,7 +294,8 @@ fn screen(
         lifetime: config.web.session.0,
         link_lifetime: config.web.link.0,
     });
-    Ok(Screen::new(ScreenParts {
+    let provider = Provider::load(&config.web, clock.clone())?;
+    let screen = Screen::new(ScreenParts {
         config: &config.web,
         address,
         languages: Languages::load(web::texts)?,
@@ -302,7 +304,8 @@ fn screen(
         product: "node-product",
         command: "license-service web login",
         shutdown: shutdown.clone(),
-    }))
+    });
+    Ok(screen.with_provider(provider))
 }
 
 fn site(config: &Config, core: &Core, clock: &SharedClock, screen: &Arc<Screen>) -> Site {
