@@ -18,6 +18,12 @@ export async function ask(what, details = null) {
   return JSON.parse(value);
 }
 
+/** Runs a command of the service; what it prints as JSON. */
+export const service = (...command) => ask('service', command);
+
+/** A link that signs the local administrator in. */
+export const link = async () => (await service('web', 'login')).url;
+
 /** Somebody who looks at the screen with a browser of their own. */
 export class Visitor {
   /** What the browser complains of; `expected` are the complaints that belong to the scenario. */
@@ -31,6 +37,10 @@ export class Visitor {
       if (message.type() === 'error') visitor.complaints.push(`${message.text()} (${message.location().url})`);
     });
     visitor.context.on('weberror', (error) => visitor.complaints.push(String(error.error())));
+    visitor.context.on('dialog', (dialog) => {
+      visitor.complaints.push(`a script of a stranger says ${dialog.message()}`);
+      return dialog.dismiss();
+    });
     visitor.page = await visitor.context.newPage();
     return visitor;
   }
@@ -38,7 +48,7 @@ export class Visitor {
   /** One who is signed in. */
   static async signedIn(options = {}) {
     const visitor = await Visitor.arrive(options);
-    await visitor.page.goto(await ask('link'));
+    await visitor.page.goto(await link());
     return visitor;
   }
 

@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{Service, dependencies, tool};
 
@@ -21,8 +21,8 @@ impl Drop for Script {
     }
 }
 
-/// Runs the scenario `name` at the screen of `service`, with this for it to read as `process.env.NAME`. `act` does what it
-/// asks for, and answers.
+/// Runs the scenario `name` at the screen of `service`, with this for it to read as `process.env.NAME`. What it asks for
+/// is done, and answered, by `act`; commands of the service it runs without its help.
 ///
 /// # Panics
 /// If the scenario finds something wrong, or something that it needs is missing.
@@ -45,8 +45,13 @@ pub fn scenario(
     for line in BufReader::new(script.0.stdout.take().unwrap()).lines() {
         let asked: Value = serde_json::from_str(&line.unwrap()).unwrap();
         let what = asked["what"].as_str().unwrap();
-        let answer =
-            if what == "link" { json!(link(service)) } else { act(service, what, &asked["details"]) };
+        let answer = match what {
+            "service" => {
+                let arguments = asked["details"].as_array().unwrap().iter();
+                service.json(&arguments.map(|argument| argument.as_str().unwrap()).collect::<Vec<_>>())
+            }
+            _ => act(service, what, &asked["details"]),
+        };
         // A script that has given up meanwhile says why when it ends.
         let _ = writeln!(answers, "{answer}");
     }
@@ -55,9 +60,4 @@ pub fn scenario(
     said.rewind().unwrap();
     said.read_to_string(&mut text).unwrap();
     assert!(status.success(), "{name}: {text}");
-}
-
-/// A link that signs the local administrator in.
-pub fn link(service: &Service) -> String {
-    service.json(&["web", "login"])["url"].as_str().unwrap().to_owned()
 }

@@ -18,7 +18,7 @@ mod service;
 mod tool;
 mod watch;
 
-pub use browser::{link, scenario};
+pub use browser::scenario;
 pub use calls::{Caller, acquire, call, call_with, health};
 pub use certificate::Shown;
 pub use client::{Bearer, Line, Pending, Wire, admin, block_on, certificate_request, certificates, spawn};

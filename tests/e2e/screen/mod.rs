@@ -1,6 +1,8 @@
 //! The Licences screen in a real browser.
 
+mod actions;
 mod pages;
+mod sign_in;
 
 use licensor_tests::{ENTITLEMENT, Node, NodeOptions, Root, RootOptions, call, wait_for};
 use serde_json::{Value, json};
