@@ -92,8 +92,11 @@
     source.addEventListener('changed', refresh);
     source.addEventListener('error', () => {
       lost.hidden = false;
-      // Browsers give up when they get an answer that is none; the service may be on its way up.
-      if (source.readyState === EventSource.CLOSED) setTimeout(listen, 3000);
+      // Browsers give up when they get an answer that is none: the service may be on its way up, or the session has ended,
+      // which the page itself says.
+      if (source.readyState !== EventSource.CLOSED) return;
+      refresh();
+      setTimeout(listen, 3000);
     });
   };
   listen();
