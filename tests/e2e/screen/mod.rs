@@ -1,6 +1,7 @@
 //! The Licences screen in a real browser.
 
 mod actions;
+mod live;
 mod pages;
 mod sign_in;
 
@@ -45,8 +46,16 @@ fn seats(quantity: u32) -> String {
 
 /// A root, and a licensing server that has entitlements of two vendors and puts newer ones into force only when it is told.
 fn office(options: NodeOptions) -> (Root, Node) {
-    let root =
-        Root::started(RootOptions { environment: options.environment.clone(), ..RootOptions::default() });
+    office_below("", options)
+}
+
+/// The same below a root with these tables.
+fn office_below(tables: &str, options: NodeOptions) -> (Root, Node) {
+    let root = Root::started(RootOptions {
+        environment: options.environment.clone(),
+        tables: tables.into(),
+        ..RootOptions::default()
+    });
     let token = root.token("berlin-1");
     root.entitle(&seats(1000));
     root.entitle(PARTNER);
