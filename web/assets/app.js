@@ -80,15 +80,10 @@
     }
   };
 
-  let greeted = false;
   const listen = () => {
     const source = new EventSource(from);
-    source.addEventListener('hello', () => {
-      lost.hidden = true;
-      // What happened while nobody listened is fetched.
-      if (greeted) refresh();
-      greeted = true;
-    });
+    // What happened before somebody listened is fetched: also what did between the page and its first word.
+    source.addEventListener('hello', refresh);
     source.addEventListener('changed', refresh);
     source.addEventListener('error', () => {
       lost.hidden = false;
