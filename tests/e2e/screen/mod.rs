@@ -3,6 +3,7 @@
 mod actions;
 mod live;
 mod pages;
+mod readers;
 mod sign_in;
 
 use licensor_tests::{ENTITLEMENT, Node, NodeOptions, Root, RootOptions, call, wait_for};
