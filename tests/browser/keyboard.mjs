@@ -11,8 +11,9 @@ const focused = () => page.evaluate(() => {
   const element = document.activeElement;
   const { outlineStyle, outlineWidth } = getComputedStyle(element);
   const { width, height, right, bottom } = element.getBoundingClientRect();
+  const [words] = (element.getAttribute('aria-label') ?? element.innerText ?? '').trim().split('\n');
   return {
-    name: (element.getAttribute('aria-label') ?? element.innerText ?? '').trim() || element.name || element.className,
+    name: element.matches('select, input') ? element.name : words,
     end: element === document.body,
     seen: outlineStyle !== 'none' && outlineWidth !== '0px' && width > 0 && height > 0 && right > 0 && bottom > 0,
   };

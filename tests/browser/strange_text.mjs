@@ -25,8 +25,11 @@ for (const [name, [path, ...shown]] of Object.entries(PAGES)) {
   }
   // Nothing of it has become a part of the page.
   assert.equal(await page.locator('body script, body img, body b, body i, [onerror], [onload]').count(), 0);
-  await check(page);
-  await picture(page, `strange-${name}`);
+  for (const width of [360, 1280]) {
+    await page.setViewportSize({ width, height: 900 });
+    await check(page);
+    await picture(page, `strange-${name}-${width}`);
+  }
 }
 // Nor in what comes while the page is open.
 await visitor.open('/status');
