@@ -41,7 +41,7 @@
     });
   }
 
-  const from = document.body.dataset.liveFrom;
+  const { liveFrom: from, livePage: page } = document.body.dataset;
   if (!from) return;
 
   // Parts of the page that have changed are exchanged; what somebody is typing into stays.
@@ -54,11 +54,12 @@
     }
     fetching = true;
     try {
-      const answer = await fetch(location.href, { headers: { accept: 'text/html' }, redirect: 'follow' });
+      const answer = await fetch(page, { headers: { accept: 'text/html' }, redirect: 'follow' });
       if (answer.redirected) {
-        location.reload();
+        location.assign(answer.url);
         return;
       }
+      if (!answer.ok) throw new Error(answer.statusText);
       const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
       for (const part of document.querySelectorAll('[data-live]')) {
         const other = fresh.getElementById(part.id);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use cookie::Cookie;
-use http::{HeaderMap, header, request::Parts};
+use http::{HeaderMap, Method, header, request::Parts};
 
 use crate::{
     language::{Language, Texts},
@@ -77,7 +77,7 @@ impl Visitor {
         Ok(Self {
             texts: screen.languages.texts(language),
             theme: cookie(headers, THEME).and_then(|name| Theme::from_name(&name)).unwrap_or_default(),
-            page: parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
+            page: page(parts),
             session,
             screen,
         })
@@ -88,6 +88,15 @@ impl Visitor {
     pub fn is_administrator(&self) -> bool {
         self.session.as_ref().is_some_and(|session| session.person.role == Role::Administrator)
     }
+}
+
+/// The page that is shown: forms are sent to `/page/action`, and what answers one stands in the place of its page.
+fn page(parts: &Parts) -> String {
+    let here = match parts.method {
+        Method::GET => parts.uri.path_and_query().map_or("", |here| here.as_str()),
+        _ => parts.uri.path().rsplit_once('/').map_or("", |(page, _)| page),
+    };
+    if here.is_empty() { "/".to_owned() } else { here.to_owned() }
 }
 
 /// The value of a cookie.
