@@ -88,10 +88,15 @@ assert.equal(await serial(), before);
 assert.deepEqual(await service('events', 'list', '--active'), []);
 await other.leave();
 
-// The end of a session shows on a page that is open.
-clerk.expected.push(/EventSource/);
-await clerk.open('/status');
+// The end of a session shows on pages that are open, also on one that answers a form.
+const reader = await Visitor.signedIn();
+await clerk.open('/update');
+await clerk.page.getByRole('button', { name: 'Check now' }).click();
+await clerk.page.getByText('There is nothing newer.').waitFor();
 await ask('advance', 8 * 3600);
-await clerk.page.waitForURL('**/sign-in');
-await clerk.leave();
+for (const visitor of [clerk, reader]) {
+  visitor.expected.push(/EventSource/);
+  await visitor.page.waitForURL('**/sign-in');
+  await visitor.leave();
+}
 await finish();

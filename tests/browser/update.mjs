@@ -32,6 +32,14 @@ assert.equal((await service('events', 'list', '--id', '127')).at(-1).activated_b
 await visitor.open('/update');
 await button('Check now').click();
 await page.getByText('There is nothing newer.').waitFor();
+// What answers a form is kept up to date like its page, and so is its language chosen.
+await service('events', 'add', '--kind', 'message-of-the-day', '--description', 'Hello.');
+await page.locator('#banners').getByText('Hello.').waitFor();
+for (const [menu, choice] of [['English', 'Nederlands'], ['Nederlands', 'English']]) {
+  await page.locator('summary', { hasText: menu }).click();
+  await button(choice).click();
+  await page.waitForURL('**/update');
+}
 
 // More is in use than there would be: red, by name, and activated by nobody.
 for (const user of ['anna', 'ben', 'carl']) await assign(user);
