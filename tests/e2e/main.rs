@@ -29,6 +29,7 @@ mod power_loss;
 mod refused_starts;
 mod requests;
 mod revocation;
+mod screen;
 mod seats;
 mod shutdown;
 mod swap;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use cookie::Cookie;
-use http::{HeaderMap, Uri, header, request::Parts};
+use http::{HeaderMap, Method, header, request::Parts};
 
 use crate::{
     language::{Language, Texts},
@@ -77,7 +77,7 @@ impl Visitor {
         Ok(Self {
             texts: screen.languages.texts(language),
             theme: cookie(headers, THEME).and_then(|name| Theme::from_name(&name)).unwrap_or_default(),
-            page: page(&parts.uri),
+            page: page(parts),
             session,
             screen,
         })
@@ -90,12 +90,16 @@ impl Visitor {
     }
 }
 
-/// Path and query of a page to come back to. Those with a secret in them are none: they are good once, and a secret is
-/// shown nowhere.
-fn page(uri: &Uri) -> String {
-    let secret = ["/sign-in/", "/oidc/"].iter().any(|start| uri.path().starts_with(start));
-    let page = uri.path_and_query().filter(|_| !secret);
-    page.map_or_else(|| "/".to_owned(), ToString::to_string)
+/// Path and query of the page that is shown, to come back to. Forms are sent to `/page/action`, and what answers one stands in
+/// the place of its page. Those with a secret in them are none: they are good once, and a secret is shown nowhere.
+fn page(parts: &Parts) -> String {
+    let secret = ["/sign-in/", "/oidc/"].iter().any(|start| parts.uri.path().starts_with(start));
+    let here = match parts.method {
+        _ if secret => "",
+        Method::GET => parts.uri.path_and_query().map_or("", |here| here.as_str()),
+        _ => parts.uri.path().rsplit_once('/').map_or("", |(page, _)| page),
+    };
+    if here.is_empty() { "/".to_owned() } else { here.to_owned() }
 }
 
 /// The value of a cookie.

@@ -10,8 +10,8 @@ use proto::{
     certification::v1::PutEntitlementRequest,
     event::v1::Scope,
     licensing::v1::{
-        AcquireLicenseRequest, AddEventRequest, CreateSignInLinkRequest, EndEventRequest, SystemEventKind,
-        licensing_service_client::LicensingServiceClient,
+        AcquireLicenseRequest, AddEventRequest, CreateSignInLinkRequest, EndEventRequest,
+        ListInstalledEntitlementsRequest, SystemEventKind, licensing_service_client::LicensingServiceClient,
     },
 };
 use tokio::{
@@ -25,7 +25,7 @@ use crate::{
     measure::measure,
     node::Node,
     report::{Kind, Report},
-    service::Root,
+    service::{Root, pause},
 };
 
 const VENDORS: usize = 10;
@@ -63,7 +63,7 @@ pub(crate) async fn fetch_all(
     }
     let node = Node::enroll("screen", entitlement(0), directory, root, clock).await?;
     let process = node.start(clock).await?;
-    fill(&node).await?;
+    fill(&node, clock).await?;
     let cookie = sign_in(&node).await?;
     let pages = [
         (Kind::PageLicenses, "/licences?vendor=Vendor+5"),
@@ -92,9 +92,20 @@ pub(crate) async fn fetch_all(
 }
 
 /// Takes seats, and adds and ends events.
-async fn fill(node: &Node) -> Result<()> {
+async fn fill(node: &Node, clock: &SharedClock) -> Result<()> {
     let applications = node.connect(AT_ONCE).await?;
     let mut administration = node.administration().await?;
+    // They come into force by themselves, a moment after the start.
+    while administration
+        .list_installed_entitlements(ListInstalledEntitlementsRequest {})
+        .await?
+        .into_inner()
+        .entitlements
+        .len()
+        < VENDORS
+    {
+        pause(clock, 50).await;
+    }
     eprintln!("taking {SEATS} seats");
     let acquire = |user: usize| {
         let application = applications[user % AT_ONCE].clone();
