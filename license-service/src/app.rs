@@ -19,6 +19,7 @@ use licensor::{
 };
 use licensor_web::{
     language::Languages,
+    oidc::Provider,
     screen::{Screen, ScreenParts},
     serve as web_port,
     session::{SessionParts, Sessions},
@@ -293,7 +294,8 @@ fn screen(
         lifetime: config.web.session.0,
         link_lifetime: config.web.link.0,
     });
-    Ok(Screen::new(ScreenParts {
+    let provider = Provider::load(&config.web, clock.clone())?;
+    let screen = Screen::new(ScreenParts {
         config: &config.web,
         address,
         languages: Languages::load(web::texts)?,
@@ -302,7 +304,8 @@ fn screen(
         product: "node-product",
         command: "license-service web login",
         shutdown: shutdown.clone(),
-    }))
+    });
+    Ok(screen.with_provider(provider))
 }
 
 fn site(config: &Config, core: &Core, clock: &SharedClock, screen: &Arc<Screen>) -> Site {
@@ -319,6 +322,7 @@ fn site(config: &Config, core: &Core, clock: &SharedClock, screen: &Arc<Screen>)
         database: config.database.kind,
         automatic: config.renewal.automatic,
         renew_at: config.renewal.at,
+        activates: config.entitlements.automatic,
     }
 }
 
@@ -387,6 +391,8 @@ fn status(config: &Config, core: &Core) -> StatusRpc {
         clock: core.clock.clone(),
         automatic: config.renewal.automatic,
         renew_at: config.renewal.at,
+        database: config.database.kind,
+        licensing: core.licensing.clone(),
     }
 }
 

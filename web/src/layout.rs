@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::{
     assets, form,
-    language::{Language, Texts},
+    language::{Language, Texts, Zone},
     refusal::Refusal,
     session::Person,
     visitor::{Theme, Visitor},
@@ -271,7 +271,9 @@ pub fn refused(visitor: &Visitor, refusal: &Refusal) -> Page {
 pub fn said(texts: &Texts, refusal: &Refusal) -> (String, String) {
     match refusal {
         Refusal::Service(error) => {
-            let facts = error.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str().into()));
+            let zone = Zone::utc();
+            let facts = error.metadata.iter();
+            let facts = facts.map(|(name, value)| (name.as_str(), texts.fact(value, &zone).into()));
             let key = format!("reason-{}", error.reason);
             let what = texts.find(&key, facts).unwrap_or_else(|| error.message.clone());
             (what, texts.find(&format!("{key}-next"), []).unwrap_or_default())

@@ -58,7 +58,7 @@ pub struct Visitor {
     pub texts: Texts,
     /// Colours.
     pub theme: Theme,
-    /// Path and query of the page.
+    /// Path and query of the page to come back to.
     pub page: String,
     /// The session, if the visitor is signed in.
     pub session: Option<Session>,
@@ -90,9 +90,12 @@ impl Visitor {
     }
 }
 
-/// The page that is shown: forms are sent to `/page/action`, and what answers one stands in the place of its page.
+/// Path and query of the page that is shown, to come back to. Forms are sent to `/page/action`, and what answers one stands in
+/// the place of its page. Those with a secret in them are none: they are good once, and a secret is shown nowhere.
 fn page(parts: &Parts) -> String {
+    let secret = ["/sign-in/", "/oidc/"].iter().any(|start| parts.uri.path().starts_with(start));
     let here = match parts.method {
+        _ if secret => "",
         Method::GET => parts.uri.path_and_query().map_or("", |here| here.as_str()),
         _ => parts.uri.path().rsplit_once('/').map_or("", |(page, _)| page),
     };

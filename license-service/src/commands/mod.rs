@@ -29,7 +29,7 @@ use licensor::{
     store::StoreError,
 };
 use proto::licensing::v1::{
-    AcceptClockRequest, EnrollRequest, GetStatusRequest, RenewCertificateRequest,
+    AcceptClockRequest, DatabaseKind, EnrollRequest, GetStatusRequest, RenewCertificateRequest,
     licensing_admin_service_client::LicensingAdminServiceClient, status_service_client::StatusServiceClient,
 };
 use serde_json::{Value, json};
@@ -327,6 +327,7 @@ async fn status(channel: Channel, output: Output) -> Result<(), Failure> {
             "renew_at": instant(certificate.renew_time),
         })
     });
+    let database = status.database.unwrap_or_default();
     print_object(
         output,
         &json!({
@@ -338,8 +339,17 @@ async fn status(channel: Channel, output: Output) -> Result<(), Failure> {
             "certificate": certificate,
             "last_renewal": instant(status.last_renewal_time),
             "last_renewal_error": text(&status.last_renewal_error),
+            "database": database_kind(database.kind()),
+            "next_expiry": instant(database.next_expire_time),
         }),
     )
+}
+
+fn database_kind(kind: DatabaseKind) -> &'static str {
+    match kind {
+        DatabaseKind::Satellite => "satellite",
+        _ => "central",
+    }
 }
 
 fn certificate_json(der: &[u8]) -> Value {
