@@ -10,6 +10,7 @@ const PAGES = {
   partner: '/licences?vendor=Partner',
   'partner-details': '/licences?vendor=Partner&module=seo',
   status: '/status',
+  events: '/events',
   event: `/status?event=${event}`,
   usage: '/usage',
   statement: `/statements?vendor=Example&month=${month}`,

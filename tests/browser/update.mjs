@@ -15,6 +15,7 @@ async function look(quantity) {
   await visitor.open('/update');
   await button('Check now').click();
   await page.getByRole('heading', { name: /^Example: version/ }).waitFor();
+  await page.waitForLoadState();
 }
 
 // Only what changes is shown, and nothing comes into force before somebody says so.

@@ -76,7 +76,10 @@ pub(super) async fn page(
 ) -> Shown<Response> {
     let texts = &visitor.texts;
     let frame = site.frame(&visitor, In::Status, texts.t("system-events")).await?;
-    let content = section(&site, &visitor, &wanted).await?;
+    let content = html! {
+        h1 { (texts.t("tab-status")) }
+        (section(&site, &visitor, &wanted).await?)
+    };
     Ok(frame.page(&visitor, content).into_response())
 }
 
