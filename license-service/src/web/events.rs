@@ -147,7 +147,7 @@ fn filters(texts: &Texts, wanted: &Wanted) -> Markup {
 
 fn table(texts: &Texts, zone: &Zone, listed: &[StoredEvent], wanted: &Wanted) -> Markup {
     html! {
-        div class="scroll" tabindex="0" {
+        div class="scroll" tabindex="0" role="group" aria-label=(texts.t("table")) {
             table {
                 thead { tr {
                     th scope="col" { (texts.t("event")) }

@@ -132,7 +132,7 @@ fn list(texts: &Texts, mut modules: Vec<ModuleCounts>, wanted: &Wanted) -> Marku
         @if total == 0 {
             p class="soft" { (texts.t(if wanted.search.is_empty() { "no-licences" } else { "nothing-found" })) }
         } @else {
-            div class="scroll" tabindex="0" {
+            div class="scroll" tabindex="0" role="group" aria-label=(texts.t("table")) {
                 table {
                     thead {
                         tr {
@@ -247,7 +247,7 @@ async fn details(
         @if seats.is_empty() && wanted.holders.is_empty() {
             p class="soft" { (texts.t("no-holders")) }
         } @else {
-            div class="scroll" tabindex="0" {
+            div class="scroll" tabindex="0" role="group" aria-label=(texts.t("table")) {
                 table {
                     thead {
                         tr {

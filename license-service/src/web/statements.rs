@@ -85,7 +85,7 @@ fn head(texts: &Texts, statement: &Statement) -> Markup {
 
 fn lines(texts: &Texts, statement: &Statement) -> Markup {
     html! {
-        div class="scroll" tabindex="0" {
+        div class="scroll" tabindex="0" role="group" aria-label=(texts.t("table")) {
             table {
                 thead { tr {
                     th scope="col" { (texts.t("service")) }
@@ -118,7 +118,7 @@ fn lines(texts: &Texts, statement: &Statement) -> Markup {
 fn adjustments(texts: &Texts, statement: &Statement) -> Markup {
     html! {
         h2 { (texts.t("adjustments")) }
-        div class="scroll" tabindex="0" {
+        div class="scroll" tabindex="0" role="group" aria-label=(texts.t("table")) {
             table {
                 thead { tr {
                     th scope="col" { (texts.t("month")) }

@@ -193,7 +193,7 @@ fn metered(texts: &Texts, used: &[VendorUsage]) -> Markup {
             @for vendor in used {
                 @if used.len() > 1 { h3 { (vendor.vendor) } }
                 p class="soft" { (texts.format().month(&vendor.month)) }
-                div class="scroll" tabindex="0" {
+                div class="scroll" tabindex="0" role="group" aria-label=(texts.t("table")) {
                     table {
                         thead {
                             tr {

@@ -121,7 +121,7 @@ fn changes(texts: &Texts, preview: &Preview) -> Markup {
         preview.superfluous.iter().any(|module| change.what == format!("modules.{}.quantity", module.module))
     };
     html! {
-        div class="scroll" tabindex="0" {
+        div class="scroll" tabindex="0" role="group" aria-label=(texts.t("table")) {
             table {
                 thead { tr {
                     th scope="col" { (texts.t("what-changes")) }

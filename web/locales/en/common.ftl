@@ -17,6 +17,7 @@ pager-next = Next page
 pager-newer = Newer
 pager-first = First page
 search = Search
+table = Table, to be scrolled sideways
 show = Show
 
 # Signing in.

@@ -17,6 +17,7 @@ pager-next = Volgende pagina
 pager-newer = Nieuwer
 pager-first = Eerste pagina
 search = Zoeken
+table = Tabel, zijwaarts te schuiven
 show = Tonen
 
 # Aanmelden.

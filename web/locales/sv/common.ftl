@@ -17,6 +17,7 @@ pager-next = Nästa sida
 pager-newer = Nyare
 pager-first = Första sidan
 search = Sök
+table = Tabell, kan rullas i sidled
 show = Visa
 
 # Inloggning.

@@ -112,7 +112,7 @@ impl Format {
     pub fn quantity(&self, quantity: u64, unit: &str) -> String {
         match unit {
             "" => self.number(quantity),
-            "B" | "byte" | "bytes" | "octet" | "octets" => self.size(quantity),
+            "B" | "By" | "byte" | "bytes" | "octet" | "octets" => self.size(quantity),
             unit => format!("{} {unit}", self.number(quantity)),
         }
     }
