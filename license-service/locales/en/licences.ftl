@@ -106,6 +106,7 @@ allowance-rule = A month includes { $total }: { $base }, and { $per_user } for e
 allowance-note = What is included is the base and an amount for each user, by the highest number of users at any one time of the month.
 twelve-months = { $service } in the last twelve months
 statements = Statements
+statements-of = Statements of { $vendor }
 no-statements = There are no statements yet.
 statement-of = Statement of { $month }
 statement-draft = draft

@@ -106,6 +106,7 @@ allowance-rule = Een maand omvat { $total }: { $base }, en { $per_user } voor el
 allowance-note = Inbegrepen is een basis en een hoeveelheid per gebruiker, naar het hoogste aantal gebruikers op enig moment van de maand.
 twelve-months = { $service } in de laatste twaalf maanden
 statements = Maandoverzichten
+statements-of = Maandoverzichten van { $vendor }
 no-statements = Er zijn nog geen maandoverzichten.
 statement-of = Maandoverzicht van { $month }
 statement-draft = voorlopig

@@ -106,6 +106,7 @@ allowance-rule = En månad omfattar { $total }: { $base }, och { $per_user } fö
 allowance-note = Det som ingår är en bas och en mängd per användare, efter det högsta antalet användare vid någon tidpunkt under månaden.
 twelve-months = { $service } under de senaste tolv månaderna
 statements = Månadsbesked
+statements-of = Månadsbesked från { $vendor }
 no-statements = Det finns inga månadsbesked än.
 statement-of = Månadsbesked för { $month }
 statement-draft = preliminärt

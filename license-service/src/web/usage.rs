@@ -1,7 +1,7 @@
 //! Metered services: twelve months of each, and the statements.
 
 use axum::{
-    extract::State,
+    extract::{Query, State},
     response::{IntoResponse, Response},
 };
 use licensor_web::{
@@ -11,12 +11,24 @@ use licensor_web::{
 };
 use maud::{Markup, html};
 use proto::licensing::v1::{StatementState, UsageLine, VendorUsage};
+use serde::Deserialize;
 
 use super::{Here, In, Shown, Site, statements};
 use crate::metering::Month;
 
 /// Months that are shown.
 const MONTHS: usize = 12;
+/// Statements on a page.
+const PAGE: usize = 24;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Wanted {
+    /// Of whose statements older ones are shown.
+    vendor: String,
+    /// How many newer ones are passed over.
+    skip: usize,
+}
 
 pub(super) fn title(line: &UsageLine) -> &str {
     if line.title.is_empty() { &line.service } else { &line.title }
@@ -37,13 +49,18 @@ pub(super) fn used_of(texts: &Texts, line: &UsageLine) -> String {
     )
 }
 
-pub(super) async fn page(State(site): Here, Viewer(visitor): Viewer) -> Shown<Response> {
+pub(super) async fn page(
+    State(site): Here,
+    Viewer(visitor): Viewer,
+    Query(wanted): Query<Wanted>,
+) -> Shown<Response> {
     let texts = &visitor.texts;
     let frame = site.frame(&visitor, In::Status, texts.t("metered-services")).await?;
     let current = site.metering.usage(None, "").await?;
     let mut vendors = Vec::new();
     for usage in &current {
-        vendors.push(vendor(&site, texts, usage).await?);
+        let skip = if usage.vendor == wanted.vendor { wanted.skip } else { 0 };
+        vendors.push(vendor(&site, texts, usage, skip).await?);
     }
     let content = html! {
         p { a href="/status" { (texts.t("back-to-status")) } }
@@ -54,7 +71,7 @@ pub(super) async fn page(State(site): Here, Viewer(visitor): Viewer) -> Shown<Re
     Ok(frame.page(&visitor, content).into_response())
 }
 
-async fn vendor(site: &Site, texts: &Texts, current: &VendorUsage) -> Shown<Markup> {
+async fn vendor(site: &Site, texts: &Texts, current: &VendorUsage, skip: usize) -> Shown<Markup> {
     let mut months = vec![current.clone()];
     let mut month = Month::parse(&current.month)?;
     while months.len() < MONTHS {
@@ -63,7 +80,12 @@ async fn vendor(site: &Site, texts: &Texts, current: &VendorUsage) -> Shown<Mark
     }
     months.reverse();
     let (statements, _) = site.metering.statements(&current.vendor, "", 1000).await?;
-    let newest_first = statements.iter().rev().take(24);
+    let newest_first = statements.iter().rev().skip(skip).take(PAGE);
+    let older = skip.saturating_add(PAGE);
+    let at = |skip: usize| {
+        let (vendor, skip) = (current.vendor.as_str(), skip.to_string());
+        format!("/usage?{}", licensor_web::url::query(&[("vendor", vendor), ("skip", &skip)]))
+    };
     let known = |month: &str| statements.iter().any(|statement| statement.month == month);
     let column = |line: &UsageLine, usage: &VendorUsage| {
         let of_month = usage.lines.iter().find(|other| other.service == line.service);
@@ -112,6 +134,12 @@ async fn vendor(site: &Site, texts: &Texts, current: &VendorUsage) -> Shown<Mark
                                     td class="number" { (statements::totals(texts, statement)) }
                                 }
                             }
+                        }
+                    }
+                    @if statements.len() > PAGE {
+                        nav class="pager" aria-label=(texts.with("statements-of", [("vendor", current.vendor.as_str().into())])) {
+                            @if skip > 0 { a href=(at(0)) { (texts.t("pager-first")) } }
+                            @if older < statements.len() { a rel="next" href=(at(older)) { (texts.t("events-older")) } }
                         }
                     }
                 }
