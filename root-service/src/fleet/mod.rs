@@ -1,0 +1,13 @@
+//! The fleet: all nodes at once, as a page shows them. Nobody needs it to issue or to renew, so it costs nothing while nobody
+//! looks.
+
+mod counts;
+mod index;
+#[cfg(test)]
+mod tests;
+mod watch;
+mod words;
+
+pub(crate) use counts::{Bucket, Counts, Renewal, Rules, State};
+pub(crate) use index::{Facts, Index, Standing};
+pub(crate) use watch::{FleetWatch, Selected, Selection, View};
