@@ -56,7 +56,7 @@ due = nu aan de beurt
 not-due = op tijd
 renewed-day = vernieuwd in 24 uur
 renewed-week = vernieuwd in 7 dagen
-refused-renewals = geweigerd sinds de start van de service
+refused-renewals = geweigerd sinds de start van de dienst
 renewal-window = Vernieuwen tussen
 
 # De tabel.
@@ -66,7 +66,7 @@ search-nodes = Naam, eigenaar of serienummer
 no-nodes = Bij deze root is nog geen licentieserver aangemeld.
 nothing-found = Geen licentieserver voldoet hieraan.
 nodes-read = De licentieservers worden gelezen: { $count } tot nu toe.
-nodes-failed = De licentieservers kunnen niet worden gelezen: raadpleeg het logboek van de service. Er volgt een nieuwe poging.
+nodes-failed = De licentieservers kunnen niet worden gelezen: raadpleeg het logboek van de dienst. Er volgt een nieuwe poging.
 node = Naam
 owner = Eigenaar
 serial = Serienummer
@@ -118,7 +118,7 @@ severity-warning = waarschuwing
 severity-error = fout
 happened-at = Tijdstip
 caused-by = Veroorzaakt door
-by-service = de service
+by-service = de dienst
 ended = Beëindigd
 still-active = nog actief
 event-number = Gebeurtenis

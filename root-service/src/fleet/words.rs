@@ -68,9 +68,9 @@ mod tests {
         assert_eq!(found("1"), [0]);
         assert_eq!(found("n"), [0, 2, 3]);
         assert_eq!(found("är"), [4]);
-        assert_eq!(found("2lund"), []);
-        assert_eq!(found("\n"), []);
-        assert_eq!(found(""), []);
+        assert!(found("2lund").is_empty());
+        assert!(found("\n").is_empty());
+        assert!(found("").is_empty());
         assert_eq!(
             [0, 1, 2, 3, 5].map(|number| words.word(number)),
             ["berlin-1", "", "Berlin-2", "lund ", ""]

@@ -134,7 +134,7 @@ pub(super) async fn page(
         }
     };
     let frame = Frame {
-        title: texts.t("fleet"),
+        title: site.authority.trust_domain().to_owned(),
         place: site.authority.trust_domain().to_owned(),
         tabs: Vec::new(),
         banners: banners::banners(&site, texts),
