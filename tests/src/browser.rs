@@ -4,9 +4,9 @@ use std::process::Command;
 
 use crate::{Service, run, tool};
 
-/// What a service answered.
+/// What a service answered to a browser.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Page {
     /// Status code.
     pub status: u16,
     /// Lines of the header, names in lower case.
@@ -15,7 +15,7 @@ pub struct Answer {
     pub body: String,
 }
 
-impl Answer {
+impl Page {
     /// The value of a header; empty if it is not there.
     pub fn header(&self, name: &str) -> &str {
         let found = self.headers.iter().find(|(known, _)| known == name);
@@ -58,17 +58,17 @@ impl Browser {
     }
 
     /// Asks for a path with these lines of a header.
-    pub fn get(&self, path: &str, headers: &[&str]) -> Answer {
+    pub fn get(&self, path: &str, headers: &[&str]) -> Page {
         self.ask(path, headers, &[])
     }
 
     /// Sends a form, from a page of this site.
-    pub fn post(&self, path: &str, form: &str) -> Answer {
+    pub fn post(&self, path: &str, form: &str) -> Page {
         let origin = format!("Origin: {}", self.origin);
         self.ask(path, &[&origin], &["--data", form])
     }
 
-    fn ask(&self, path: &str, headers: &[&str], arguments: &[&str]) -> Answer {
+    fn ask(&self, path: &str, headers: &[&str], arguments: &[&str]) -> Page {
         let mut curl = Command::new(tool("curl"));
         curl.args(["--silent", "--include", "--insecure", "--max-time", "60"]).args(arguments);
         for header in headers {
@@ -83,6 +83,6 @@ impl Browser {
         let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
         let headers = lines.filter_map(|line| line.split_once(": "));
         let headers = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
-        Answer { status, headers, body: body.to_owned() }
+        Page { status, headers, body: body.to_owned() }
     }
 }

@@ -84,20 +84,34 @@ pub struct Service {
     pub port: u16,
     /// Plain HTTP port for operations.
     pub ops_port: u16,
+    /// Port for browsers, if the configuration names it.
+    pub web_port: u16,
 }
 
 impl Service {
     pub(crate) fn new(name: &'static str, config: &str, environment: Vec<(String, String)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (port, ops_port) = (free_port(), free_port());
+        let (port, ops_port, web_port) = (free_port(), free_port(), free_port());
         let path = folder.path().join("config.toml");
         let text = config
             .replace("{folder}", folder.path().to_str().unwrap())
             .replace("{port}", &port.to_string())
-            .replace("{ops_port}", &ops_port.to_string());
+            .replace("{ops_port}", &ops_port.to_string())
+            .replace("{web_port}", &web_port.to_string());
         fs::write(&path, text).unwrap();
         let (through, access_token) = (Vec::new(), OnceLock::new());
-        Self { name, folder, config: path, child: None, environment, through, access_token, port, ops_port }
+        Self {
+            name,
+            folder,
+            config: path,
+            child: None,
+            environment,
+            through,
+            access_token,
+            port,
+            ops_port,
+            web_port,
+        }
     }
 
     /// The folder of this service; `data` in it is the data directory.

@@ -152,8 +152,9 @@ impl Judge<'_> {
 
     /// When it expires; `None` of a node that is not in service.
     pub(crate) fn bucket(&self, facts: Facts) -> Option<Bucket> {
-        // Rounded up: what has half a second left has not expired.
-        let seconds = self.left(facts).saturating_add(999).div_euclid(1000);
+        let left = self.left(facts);
+        // What has half a second left has not expired.
+        let seconds = if left > 0 { (left / 1000).max(1) } else { 0 };
         (facts.standing == Standing::InService).then(|| Bucket::of(seconds))
     }
 

@@ -83,6 +83,8 @@ fn a_bucket_begins_where_the_one_before_it_ends() {
     }
     // Half a second is something.
     assert_eq!(rules().at(NOW * 1000 - 500).bucket(facts(&entry("a", 0))), Some(Week));
+    // And a bucket ends at an instant, not a second later.
+    assert_eq!(rules().at(NOW * 1000 + 1).bucket(facts(&entry("a", YEAR))), Some(Year));
     let revoked = Entry { standing: Revoked, ..entry("a", DAY) };
     assert_eq!(rules().at(NOW * 1000).bucket(facts(&revoked)), None);
 }
