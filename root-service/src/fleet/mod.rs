@@ -3,6 +3,7 @@
 
 mod counts;
 mod index;
+mod selection;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -10,4 +11,5 @@ mod words;
 
 pub(crate) use counts::{Bucket, Counts, Renewal, Rules, State};
 pub(crate) use index::{Facts, Index, Standing};
-pub(crate) use watch::{FleetWatch, Selected, Selection, View};
+pub(crate) use selection::{Selected, Selection};
+pub(crate) use watch::{FleetWatch, View};
