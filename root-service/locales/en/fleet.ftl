@@ -7,7 +7,7 @@ state-week = a week left
 state-expired = expired
 state-revoked = revoked
 state-decommissioned = decommissioned
-own-certificate = Certificate of this authority:
+own-certificate = This authority:
 no-authority = This authority has no certificate yet.
 valid-until = Valid until
 

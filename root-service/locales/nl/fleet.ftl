@@ -6,8 +6,8 @@ state-month = nog een maand
 state-week = nog een week
 state-expired = verlopen
 state-revoked = ingetrokken
-state-decommissioned = buiten gebruik gesteld
-own-certificate = Certificaat van deze autoriteit:
+state-decommissioned = buiten gebruik
+own-certificate = Deze autoriteit:
 no-authority = Deze autoriteit heeft nog geen certificaat.
 valid-until = Geldig tot
 

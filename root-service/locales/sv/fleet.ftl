@@ -7,7 +7,7 @@ state-week = en vecka kvar
 state-expired = utgångna
 state-revoked = återkallade
 state-decommissioned = avvecklade
-own-certificate = Den här utfärdarens certifikat:
+own-certificate = Den här utfärdaren:
 no-authority = Den här utfärdaren har inget certifikat ännu.
 valid-until = Giltigt till
 

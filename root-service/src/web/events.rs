@@ -29,11 +29,13 @@ pub(super) async fn section(site: &Site, texts: &Texts, wanted: &Wanted) -> Show
                 a href=(other("warning", None)) { (texts.t("events-warnings")) }
             }
         }
-        @if listed.is_empty() { p class="soft" { (texts.t("no-events")) } }
-        (list(site, texts, wanted, &listed))
-        nav class="pager" aria-label=(texts.t("recent-events")) {
-            @if wanted.before.is_some() { a href=(other(&wanted.severity, None)) { (texts.t("pager-newest")) } }
-            @if let Some(next) = next { a rel="next" href=(other(&wanted.severity, Some(next))) { (texts.t("pager-older")) } }
+        div class="scroll rest" tabindex="0" {
+            @if listed.is_empty() { p class="soft" { (texts.t("no-events")) } }
+            (list(site, texts, wanted, &listed))
+            nav class="pager" aria-label=(texts.t("recent-events")) {
+                @if wanted.before.is_some() { a href=(other(&wanted.severity, None)) { (texts.t("pager-newest")) } }
+                @if let Some(next) = next { a rel="next" href=(other(&wanted.severity, Some(next))) { (texts.t("pager-older")) } }
+            }
         }
     })
 }

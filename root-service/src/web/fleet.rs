@@ -124,7 +124,7 @@ pub(super) async fn page(
         div class="overview" {
             section id="histogram" class="sheet" data-live { (summary::histogram(texts, &wanted, &counts)) }
             section id="renewals" class="sheet" data-live { (summary::renewals(&site, texts, &wanted, &counts)) }
-            section id="events" class="sheet scroll" tabindex="0" data-live { (events::section(&site, texts, &wanted).await?) }
+            section id="events" class="sheet" data-live { (events::section(&site, texts, &wanted).await?) }
         }
         div class={ "sides" @if details.is_some() { " detailed" } } {
             section id="nodes" class="sheet" data-live { (table) }

@@ -29,7 +29,7 @@ pub(super) fn summary(site: &Site, texts: &Texts, wanted: &Wanted, view: &View, 
         }
     };
     html! {
-        h1 { (texts.t("fleet")) }
+        h1 class="unseen" { (texts.t("fleet")) }
         ul class="tallies" {
             li { (tally("", "all-nodes", counts.nodes)) }
             @for (state, name) in State::ALL {
@@ -104,7 +104,7 @@ pub(super) fn renewals(site: &Site, texts: &Texts, wanted: &Wanted, counts: &Cou
                 span class="pill good" { (texts.t("none-overdue")) }
             }
         }
-        dl class="facts" {
+        dl class="figures rest" {
             dt { (texts.t("overdue")) } dd { (link("overdue", counts.overdue)) }
             dt { (texts.t("due")) } dd { (link("due", counts.due)) }
             dt { (texts.t("renewed-day")) } dd { (number(counts.renewed_in_a_day)) }
