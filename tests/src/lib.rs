@@ -2,7 +2,6 @@
 //! users do, and waits for what can be observed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
-mod browser;
 mod calls;
 mod certificate;
 mod client;
@@ -11,6 +10,7 @@ mod fake_clock;
 mod foreign;
 mod identity;
 mod load;
+mod pages;
 mod pair;
 mod proxy;
 mod random;
@@ -18,7 +18,6 @@ mod service;
 mod tool;
 mod watch;
 
-pub use browser::{Browser, Page};
 pub use calls::{Caller, acquire, call, call_with, health};
 pub use certificate::Shown;
 pub use client::{Bearer, Line, Pending, Wire, admin, block_on, certificate_request, certificates, spawn};
@@ -27,6 +26,7 @@ pub use fake_clock::{DAY, FakeClock, instant};
 pub use foreign::{ENROLL, ForeignNode, Grpc, RENEW, Refusal, Workshop, answer, decoded, encoded};
 pub use identity::{Enrolling, Failed, Identity, connect};
 pub use load::Load;
+pub use pages::{Browser, Page};
 pub use pair::{ENTITLEMENT, Node, NodeOptions, Root, RootOptions};
 pub use proxy::{Answers, Proxy};
 pub use random::Random;
