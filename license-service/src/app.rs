@@ -19,6 +19,7 @@ use licensor::{
 };
 use licensor_web::{
     language::Languages,
+    oidc::Provider,
     screen::{Screen, ScreenParts},
     serve as web_port,
     session::{SessionParts, Sessions},
@@ -41,8 +42,8 @@ use crate::{
     credential::Credential,
     expiry_watch::ExpiryWatch,
     ledger::Ledger,
-    licensing::Licensing,
-    metering::Metering,
+    licensing::{Gauges, Licensing},
+    metering::{Metering, MeteringParts},
     renewal::{Automatic, KeyStore, Parts, Renewal, RevocationWatch, SeenCheckpoint, Upkeep},
     rpc::{AdminRpc, Gate, LicensingRpc, MeteringRpc, StatusRpc, TooLarge},
     system_event::SystemEvents,
@@ -104,8 +105,15 @@ impl Core {
             metrics: metrics.clone(),
         };
         let access = Arc::new(Access::open(parts).await?);
-        let installed = licensing.entitlements();
-        let metering = Metering::open(&config.metering, ledger.clone(), clock.clone(), installed).await?;
+        let parts = MeteringParts {
+            config: config.metering.clone(),
+            ledger: ledger.clone(),
+            clock: clock.clone(),
+            entitlements: licensing.entitlements(),
+            metrics: metrics.clone(),
+        };
+        let metering = Metering::open(parts).await?;
+        metrics.collect(Gauges(licensing.clone()));
         Ok(Self {
             clock: clock.clone(),
             access,
@@ -286,7 +294,8 @@ fn screen(
         lifetime: config.web.session.0,
         link_lifetime: config.web.link.0,
     });
-    Ok(Screen::new(ScreenParts {
+    let provider = Provider::load(&config.web, clock.clone())?;
+    let screen = Screen::new(ScreenParts {
         config: &config.web,
         address,
         languages: Languages::load(web::texts)?,
@@ -295,7 +304,8 @@ fn screen(
         product: "node-product",
         command: "license-service web login",
         shutdown: shutdown.clone(),
-    }))
+    });
+    Ok(screen.with_provider(provider))
 }
 
 fn site(config: &Config, core: &Core, clock: &SharedClock, screen: &Arc<Screen>) -> Site {
@@ -312,6 +322,7 @@ fn site(config: &Config, core: &Core, clock: &SharedClock, screen: &Arc<Screen>)
         database: config.database.kind,
         automatic: config.renewal.automatic,
         renew_at: config.renewal.at,
+        activates: config.entitlements.automatic,
     }
 }
 
@@ -380,6 +391,8 @@ fn status(config: &Config, core: &Core) -> StatusRpc {
         clock: core.clock.clone(),
         automatic: config.renewal.automatic,
         renew_at: config.renewal.at,
+        database: config.database.kind,
+        licensing: core.licensing.clone(),
     }
 }
 

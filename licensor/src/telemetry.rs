@@ -7,6 +7,7 @@ use std::{
 };
 
 use prometheus_client::{
+    collector::Collector,
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Metric, Registry},
@@ -161,6 +162,12 @@ impl Metrics {
     pub fn register(&self, name: &str, help: &str, metric: &(impl Metric + Clone)) {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         registry.register(name, help, metric.clone());
+    }
+
+    /// Adds metrics that are counted whenever somebody looks. Their names get the prefix `licensor_`.
+    pub fn collect(&self, collector: impl Collector) {
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        registry.register_collector(Box::new(collector));
     }
 
     /// Counts an event.

@@ -21,7 +21,7 @@ use rustls::{
         danger::{ClientCertVerified, ClientCertVerifier},
     },
     sign::CertifiedKey,
-    version::TLS13,
+    version::{TLS12, TLS13},
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
@@ -122,6 +122,26 @@ pub fn client_config(
     let verifier =
         anchor_verifier(anchors.iter().map(|der| CertificateDer::from(der.as_slice())), &provider)?;
     client_config_with(verifier, credential, clock, provider)
+}
+
+/// The client side for HTTPS to a server of somebody else: TLS 1.3, or 1.2 where there is nothing newer.
+///
+/// # Errors
+/// [`TlsError`] if none of the anchors (DER) is a certificate.
+pub fn https_client_config(anchors: &[Vec<u8>], clock: SharedClock) -> Result<Arc<ClientConfig>, TlsError> {
+    let mut roots = RootCertStore::empty();
+    let anchors = anchors.iter().map(|der| CertificateDer::from(der.as_slice()));
+    // What a system trusts may have certificates among it that nobody can read.
+    if roots.add_parsable_certificates(anchors).0 == 0 {
+        return Err(rustls::Error::NoCertificatesPresented.into());
+    }
+    let mut config = ClientConfig::builder_with_details(provider(), Arc::new(TlsTime(clock)))
+        .with_protocol_versions(&[&TLS13, &TLS12])?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.resumption = rustls::client::Resumption::disabled();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
 }
 
 /// The client side for a first contact: the server must show the trust anchor whose SHA-256 is `fingerprint`.
@@ -255,7 +275,7 @@ fn verify_signature(
     rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
 }
 
-/// rustls asks for the signatures of TLS 1.2, too, which no configuration here offers.
+/// rustls asks verifiers for the signatures of TLS 1.2, too, which no configuration with ours offers.
 fn only_tls13() -> rustls::Error {
     rustls::Error::General("TLS 1.3 only".into())
 }

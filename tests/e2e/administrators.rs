@@ -18,13 +18,13 @@ const NODE_ADMIN: &str = "licensor.licensing.v1.LicensingAdminService";
 
 /// A user who is nobody in particular, and one whom the configuration names.
 const STRANGER: u32 = 65_534;
-const NAMED: u32 = 4_242;
+pub(crate) const NAMED: u32 = 4_242;
 
 /// A folder that everyone can read, with the programs under test: those of a checkout may lie where others cannot go.
-struct Programs(tempfile::TempDir);
+pub(crate) struct Programs(tempfile::TempDir);
 
 impl Programs {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         Self(folder)
@@ -42,7 +42,7 @@ impl Programs {
     }
 
     /// The same command as another user runs it. One who is not root needs sudo for that.
-    fn as_user(&self, uid: u32, command: &Command) -> Command {
+    pub(crate) fn as_user(&self, uid: u32, command: &Command) -> Command {
         let mut other = if rustix::process::geteuid().is_root() {
             Command::new(tool("setpriv"))
         } else {
@@ -60,14 +60,19 @@ impl Programs {
     }
 }
 
+/// Lets everyone read the configuration of a service.
+pub(crate) fn readable(service: &Service) {
+    fs::set_permissions(service.folder(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(service.config(), fs::Permissions::from_mode(0o644)).unwrap();
+}
+
 /// A root and a node whose configuration everyone can read.
 fn services(tables: &str) -> (Root, Node) {
     let root = Root::started(RootOptions { tables: tables.into(), ..RootOptions::default() });
     let options = NodeOptions { tables: tables.into(), ..NodeOptions::default() };
     let node = Node::started(&root, "berlin-1", options);
     for service in [&*root, &*node] {
-        fs::set_permissions(service.folder(), fs::Permissions::from_mode(0o755)).unwrap();
-        fs::set_permissions(service.config(), fs::Permissions::from_mode(0o644)).unwrap();
+        readable(service);
     }
     (root, node)
 }

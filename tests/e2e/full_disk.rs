@@ -6,7 +6,7 @@ use licensor_tests::{Node, NodeOptions, Root, RootOptions, Service, acquire, hea
 
 /// Gives a service a disk of 48 MiB for its data, which comes and goes with its process; its socket stays outside.
 /// `first` is run on it before the service.
-fn on_small_disk(service: &mut Service, first: &str) {
+pub(crate) fn on_small_disk(service: &mut Service, first: &str) {
     let data = service.folder().join("data");
     fs::create_dir_all(&data).unwrap();
     let mount =
@@ -16,13 +16,13 @@ fn on_small_disk(service: &mut Service, first: &str) {
 }
 
 /// A file that takes all the space that a service has.
-struct Filler {
+pub(crate) struct Filler {
     path: PathBuf,
 }
 
 impl Filler {
     /// Takes all but `left` bytes.
-    fn take(service: &Service, left: u64) -> Self {
+    pub(crate) fn take(service: &Service, left: u64) -> Self {
         let seen_by_service = format!("/proc/{}/root{}", service.pid(), service.data("filler").display());
         let path = PathBuf::from(seen_by_service);
         let mut file = fs::File::create(&path).unwrap();
@@ -36,14 +36,14 @@ impl Filler {
         }
     }
 
-    fn free(self) {
+    pub(crate) fn free(self) {
         fs::remove_file(self.path).unwrap();
     }
 }
 
-const SOCKET: &str = "[admin]\nsocket = \"{folder}/admin.sock\"\n";
+pub(crate) const SOCKET: &str = "[admin]\nsocket = \"{folder}/admin.sock\"\n";
 /// Space that the services leave free, by default.
-const RESERVE: u64 = 8 << 20;
+pub(crate) const RESERVE: u64 = 8 << 20;
 
 #[test]
 fn a_node_whose_disk_is_full_says_so_goes_on_with_what_it_has_and_recovers_by_itself() {

@@ -3,6 +3,7 @@
 # (fsync, synchronous_commit), in a cluster of its own. Prints transactions a second and CPU a transaction.
 # Usage: tests/load/postgresql.sh [TRANSACTIONS]
 set -euo pipefail
+umask 022 # its user reads what is written here
 
 transactions=${1:-20000}
 bin=$(ls -d /usr/lib/postgresql/15/bin 2>/dev/null) || { echo 'error: install the package postgresql-15' >&2; exit 1; }

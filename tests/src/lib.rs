@@ -2,6 +2,7 @@
 //! users do, and waits for what can be observed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
+mod browser;
 mod calls;
 mod certificate;
 mod client;
@@ -18,6 +19,7 @@ mod service;
 mod tool;
 mod watch;
 
+pub use browser::scenario;
 pub use calls::{Caller, acquire, call, call_with, health};
 pub use certificate::Shown;
 pub use client::{Bearer, Line, Pending, Wire, admin, block_on, certificate_request, certificates, spawn};

@@ -127,7 +127,8 @@ impl Node {
     /// A licensing server that has neither been enrolled nor started.
     pub fn new(options: NodeOptions) -> Self {
         let config = format!(
-            "data_dir = \"{{folder}}/data\"\nlisten = \"127.0.0.1:{{port}}\"\nops_listen = \"127.0.0.1:{{ops_port}}\"\n{}\n",
+            "data_dir = \"{{folder}}/data\"\nlisten = \"127.0.0.1:{{port}}\"\nops_listen = \"127.0.0.1:{{ops_port}}\"\n\
+             {}\n[web]\nlisten = \"127.0.0.1:{{web_port}}\"\n",
             options.tables
         );
         Self(Service::new("license-service", &config, options.environment))

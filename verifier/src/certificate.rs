@@ -2,7 +2,7 @@
 
 use x509_parser::{
     extensions::{GeneralName, KeyUsage, ParsedExtension},
-    prelude::{FromDer, X509Certificate},
+    prelude::{FromDer, X509Certificate, X509Extension},
 };
 
 use crate::oid;
@@ -102,8 +102,11 @@ impl Certificate {
                 algorithm.parameters.as_ref().and_then(|p| p.as_oid().ok()).map(|curve| curve.to_id_string()),
             ),
         };
-        // An extension that is there twice could be read in two ways (RFC 5280 §4.2).
-        for extension in parsed.extensions_map().map_err(|_| MalformedCertificate)?.values() {
+        let extensions = parsed.extensions();
+        if has_twice(extensions) {
+            return Err(MalformedCertificate);
+        }
+        for extension in extensions {
             certificate.read_extension(extension.parsed_extension());
         }
         let usage = parsed.key_usage().map_err(|_| MalformedCertificate)?.map(|usage| usage.value);
@@ -167,12 +170,24 @@ impl Certificate {
     }
 }
 
+/// Whether an extension is there twice: it could be read in two ways (RFC 5280 §4.2).
+fn has_twice(extensions: &[X509Extension<'_>]) -> bool {
+    let mut oids: Vec<&[u8]> = extensions.iter().map(|extension| extension.oid.as_bytes()).collect();
+    oids.sort_unstable();
+    oids.windows(2).any(|pair| pair[0] == pair[1])
+}
+
 /// Lower-case hexadecimal without separators.
 #[must_use]
 pub fn hex(octets: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |value: u8| char::from(DIGITS[usize::from(value & 15)]);
-    octets.iter().flat_map(|octet| [digit(octet >> 4), digit(*octet)]).collect()
+    let mut text = String::with_capacity(2 * octets.len());
+    for octet in octets {
+        text.push(digit(octet >> 4));
+        text.push(digit(*octet));
+    }
+    text
 }
 
 /// The octets of hexadecimal digits; `None` if `digits` is anything else.

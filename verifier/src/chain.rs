@@ -81,16 +81,34 @@ pub fn verify_licensor_chain(
     anchors: &[Vec<u8>],
     now: i64,
 ) -> Result<Certificate, ChainError> {
-    verify_signer_chain(leaf, issuers, anchors, now, Purpose::Licensor).map(|(certificate, _)| certificate)
+    let (issuers, anchors) = (Candidate::read_all(issuers), Candidate::read_all(anchors));
+    verify_signer_chain(leaf, &issuers, &anchors, now, Purpose::Licensor).map(|(certificate, _)| certificate)
 }
 
-/// The certificates (DER) of a path above the leaf: each is the issuer of the one before it, and the last is an anchor.
-pub(crate) type Path = Vec<Vec<u8>>;
+/// A certificate that may be on a path, with what it says.
+#[derive(Debug)]
+pub(crate) struct Candidate<'a> {
+    pub(crate) der: &'a [u8],
+    pub(crate) facts: Result<Certificate, MalformedCertificate>,
+}
+
+impl<'a> Candidate<'a> {
+    pub(crate) fn read_all(ders: &'a [Vec<u8>]) -> Vec<Self> {
+        ders.iter().map(|der| Self { der, facts: Certificate::parse(der) }).collect()
+    }
+}
+
+/// A path above the leaf: positions among the issuers, each the issuer of the one before it, and that of the anchor.
+#[derive(Debug, Clone)]
+pub(crate) struct Path {
+    pub(crate) issuers: Vec<usize>,
+    pub(crate) anchor: usize,
+}
 
 pub(crate) fn verify_signer_chain(
     leaf: &[u8],
-    issuers: &[Vec<u8>],
-    anchors: &[Vec<u8>],
+    issuers: &[Candidate<'_>],
+    anchors: &[Candidate<'_>],
     now: i64,
     purpose: Purpose,
 ) -> Result<(Certificate, Path), ChainError> {
@@ -131,63 +149,75 @@ pub fn verify_server_chain(
     now: i64,
 ) -> Result<Certificate, ChainError> {
     let certificate = Certificate::parse(leaf)?;
-    find_path(leaf, issuers, anchors, now, KeyUsage::server_auth())?;
+    let (issuers, anchors) = (Candidate::read_all(issuers), Candidate::read_all(anchors));
+    find_path(leaf, &issuers, &anchors, now, KeyUsage::server_auth())?;
     Ok(certificate)
 }
 
 fn find_path(
     leaf: &[u8],
-    issuers: &[Vec<u8>],
-    anchors: &[Vec<u8>],
+    issuers: &[Candidate<'_>],
+    anchors: &[Candidate<'_>],
     now: i64,
     purpose: impl ExtendedKeyUsageValidator,
 ) -> Result<Path, ChainError> {
     let leaf = CertificateDer::from(leaf);
-    let issuers: Vec<_> = issuers.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
-    let in_force = |der: &&Vec<u8>| {
-        Certificate::parse(der).is_ok_and(|anchor| (anchor.not_before..=anchor.not_after).contains(&now))
+    let issuer_ders: Vec<_> = issuers.iter().map(|issuer| CertificateDer::from(issuer.der)).collect();
+    let in_force = |anchor: &Candidate<'_>| {
+        anchor.facts.as_ref().is_ok_and(|facts| (facts.not_before..=facts.not_after).contains(&now))
     };
-    let anchor_ders: Vec<_> =
-        anchors.iter().filter(in_force).map(|der| CertificateDer::from(der.as_slice())).collect();
-    let anchors =
+    let (places, anchor_ders): (Vec<_>, Vec<_>) = (anchors.iter().enumerate())
+        .filter(|(_, anchor)| in_force(anchor))
+        .map(|(place, anchor)| (place, CertificateDer::from(anchor.der)))
+        .unzip();
+    let trusted =
         anchor_ders.iter().map(anchor_from_trusted_cert).collect::<Result<Vec<_>, _>>().map_err(no_path)?;
-    let above = |path: &VerifiedPath<'_>| -> Path {
-        let anchor =
-            anchors.iter().zip(&anchor_ders).find(|(anchor, _)| std::ptr::eq(*anchor, path.anchor()));
-        let between = path.intermediate_certificates().map(|issuer| issuer.der().to_vec());
-        between.chain(anchor.map(|(_, der)| der.to_vec())).collect()
+    let positions = |path: &VerifiedPath<'_>| {
+        let between = path.intermediate_certificates();
+        let issuers = between.map(|found| issuers.iter().position(|issuer| *issuer.der == *found.der()));
+        let anchor = trusted.iter().position(|anchor| std::ptr::eq(anchor, path.anchor()));
+        Some(Path { issuers: issuers.collect::<Option<_>>()?, anchor: *places.get(anchor?)? })
     };
     let flaw = Cell::new(None);
     let check = |path: &VerifiedPath<'_>| {
-        check_issuers(&above(path)).map_err(|found| {
+        let checked = positions(path)
+            .ok_or("the path goes through a certificate that nobody named")
+            .and_then(|path| check_issuers(&path, issuers, anchors));
+        checked.map_err(|found| {
             flaw.set(Some(found));
             webpki::Error::UnknownIssuer
         })
     };
+    let unnamed = || ChainError::NoPath("a certificate on it was not named".into());
     let time = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(now).unwrap_or_default()));
     let end_entity = EndEntityCert::try_from(&leaf).map_err(no_path)?;
     end_entity
         .verify_for_usage(
             webpki::ALL_VERIFICATION_ALGS,
-            &anchors,
-            &issuers,
+            &trusted,
+            &issuer_ders,
             time,
             purpose,
             None,
             Some(&check),
         )
-        .map(|path| above(&path))
         .map_err(|error| flaw.get().map_or_else(|| no_path(error), |flaw| ChainError::NoPath(flaw.into())))
+        .and_then(|path| positions(&path).ok_or_else(unnamed))
 }
 
 /// What webpki passes over: it looks at no keyUsage, and at an anchor's name and key alone.
-fn check_issuers(path: &[Vec<u8>]) -> Result<(), &'static str> {
-    for (below, der) in path.iter().enumerate() {
-        let issuer = Certificate::parse(der).map_err(|_| "an issuer is malformed")?;
-        if !issuer.certifies {
+fn check_issuers(
+    path: &Path,
+    issuers: &[Candidate<'_>],
+    anchors: &[Candidate<'_>],
+) -> Result<(), &'static str> {
+    let between = path.issuers.iter().filter_map(|place| issuers.get(*place));
+    for (below, issuer) in between.chain(anchors.get(path.anchor)).enumerate() {
+        let facts = issuer.facts.as_ref().map_err(|_| "an issuer is malformed")?;
+        if !facts.certifies {
             return Err("an issuer may not certify others");
         }
-        if issuer.path_length.is_some_and(|length| below > usize::try_from(length).unwrap_or(usize::MAX)) {
+        if facts.path_length.is_some_and(|length| below > usize::try_from(length).unwrap_or(usize::MAX)) {
             return Err("the path is longer than an issuer allows");
         }
     }

@@ -17,7 +17,7 @@ const LARGEST: u64 = (1 << 53) - 1;
 /// no `null`, wherever it is. Members that the type does not know are passed over.
 pub(crate) fn read<T: DeserializeOwned + Serialize>(octets: &[u8]) -> Option<(T, Value)> {
     let Unambiguous(written) = serde_json::from_slice(octets).ok()?;
-    let read: T = serde_json::from_value(written.clone()).ok()?;
+    let read = T::deserialize(&written).ok()?;
     // Derived readers take an array for an object, too.
     covers(&serde_json::to_value(&read).ok()?, &written).then_some((read, written))
 }

@@ -1,17 +1,18 @@
 //! What this product signs as compact JWS (RFC 7515): the signer's chain is in `x5c`, and leads to a trust anchor at the
 //! time of issue. Of the header nothing else counts: a key or an address in it (`jwk`, `jku`, `x5u`, `kid`) is never looked at.
 
+use std::sync::Arc;
+
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, UnparsedPublicKey, VerificationAlgorithm,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, VerificationAlgorithm,
 };
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    AuditError, Certificate, ChainError, InclusionProof, RevocationList,
-    chain::{Purpose, verify_signer_chain},
-    json,
+    AuditError, Certificate, ChainError, InclusionProof, KnownChains, RevocationList, chain::Purpose, json,
+    signer::Signer,
 };
 
 const OID_EC: &str = "1.2.840.10045.2.1";
@@ -140,7 +141,9 @@ pub fn jws_algorithm(certificate: &Certificate) -> Option<&'static str> {
     algorithm(certificate).map(|(name, _)| name)
 }
 
-fn algorithm(certificate: &Certificate) -> Option<(&'static str, &'static dyn VerificationAlgorithm)> {
+pub(crate) fn algorithm(
+    certificate: &Certificate,
+) -> Option<(&'static str, &'static dyn VerificationAlgorithm)> {
     match (certificate.key_algorithm.0.as_str(), certificate.key_algorithm.1.as_deref()) {
         (OID_EC, Some(OID_P256)) => Some(("ES256", &ECDSA_P256_SHA256_FIXED)),
         (OID_EC, Some(OID_P384)) => Some(("ES384", &ECDSA_P384_SHA384_FIXED)),
@@ -161,6 +164,8 @@ pub struct Trust<'a> {
     pub proof: Option<&'a InclusionProof>,
     /// Seconds by which the clocks of this machine and of the issuer may differ.
     pub leeway: i64,
+    /// Chains that were verified before; each is verified anew if absent.
+    pub known: Option<&'a KnownChains>,
 }
 
 /// What all claims have (RFC 7519 §4.1).
@@ -198,45 +203,43 @@ pub(crate) fn verify<C: Claims>(
     purpose: Purpose,
     trust: Trust<'_>,
     now: i64,
-) -> Result<(C, Certificate), JwsError> {
+) -> Result<(C, Arc<Signer>), JwsError> {
     let jws = jws.trim_ascii();
     let (header, payload, signature) = split(jws)?;
-    let signed_length = header.len() + 1 + payload.len();
-    let (header, members) = read_json::<Header>(header, "its header")?;
-    if header.typ != typ {
-        return Err(JwsError::WrongType { found: header.typ, expected: typ });
-    }
-    // There are no critical members, and one that is there must not be passed over (RFC 7515 §4.1.11); `b64` would make
-    // something else of what was signed (RFC 7797).
-    if members.get("crit").is_some() || members.get("b64").is_some() {
-        return Err(JwsError::Malformed("it has critical header members, and should have none"));
-    }
-    let chain = read_chain(&header)?;
-    let [leaf, issuers @ ..] = chain.as_slice() else {
-        return Err(JwsError::Malformed("x5c is empty"));
-    };
+    let signed = &jws.as_bytes()[..header.len() + 1 + payload.len()];
+    let known = trust.known.and_then(|known| known.find(header, purpose, trust.anchors));
+    // One that is known was read before.
+    let read = if known.is_none() { Some(read_header(header, typ)?) } else { None };
     let (claims, members) = read_json::<C>(payload, "its claims")?;
     check_claims(&claims, &members)?;
-    let issuer_facts = issuers.iter().map(|der| Certificate::parse(der)).collect::<Result<Vec<_>, _>>();
-    let (signer, path) = verify_signer_chain(leaf, issuers, trust.anchors, claims.iat(), purpose)?;
-    check_revocation(&signer, &issuer_facts.map_err(ChainError::from)?, &path, trust.revocation_lists)?;
+    let known = known.filter(|signer| signer.times.contains(&claims.iat()));
+    let is_new = known.is_none();
+    let signer = match known {
+        Some(signer) => signer,
+        None => {
+            let (read, chain) = read.map_or_else(|| read_header(header, typ), Ok)?;
+            Arc::new(Signer::verify(&read, chain, trust.anchors, claims.iat(), purpose)?)
+        }
+    };
+    signer.check_revocation(trust.revocation_lists)?;
     if let Some(proof) = trust.proof {
-        // The one that the path goes through: `x5c` could bring along another of the same name and key identifier.
-        proof.verify(leaf, path.first().map(Vec::as_slice).unwrap_or_default())?;
+        proof.verify(signer.certificate(), signer.issuer())?;
     }
-    let (expected, verification) = algorithm(&signer).ok_or(JwsError::KeyNotAccepted)?;
-    if header.alg != expected {
-        return Err(JwsError::WrongAlgorithm { found: header.alg, expected });
-    }
+    let key = signer.key.as_ref().map_err(Clone::clone)?;
     let signature = BASE64_URL_SAFE_NO_PAD
         .decode(signature)
         .map_err(|_| JwsError::Malformed("its signature is not base64url"))?;
-    UnparsedPublicKey::new(verification, &signer.public_key)
-        .verify(&jws.as_bytes()[..signed_length], &signature)
-        .map_err(|_| JwsError::BadSignature)?;
-    let certified = signer.spiffe_id.clone().unwrap_or_default();
+    let matches = key.as_ref().is_some_and(|key| key.verify_sig(signed, &signature).is_ok());
+    if !matches {
+        return Err(JwsError::BadSignature);
+    }
+    if let Some(known) = trust.known.filter(|_| is_new) {
+        known.keep(header, purpose, trust.anchors, signer.clone());
+    }
+    let certified = signer.facts.spiffe_id.as_deref().unwrap_or_default();
     if claims.iss() != certified {
-        return Err(JwsError::WrongIssuer { claimed: claims.iss().to_owned(), certified });
+        let (claimed, certified) = (claims.iss().to_owned(), certified.to_owned());
+        return Err(JwsError::WrongIssuer { claimed, certified });
     }
     let latest = now.saturating_add(trust.leeway);
     if latest < claims.nbf() {
@@ -246,6 +249,21 @@ pub(crate) fn verify<C: Claims>(
         return Err(JwsError::IssuedAhead { iat: claims.iat() });
     }
     Ok((claims, signer))
+}
+
+/// The header, and the certificates in it: one at least.
+fn read_header(part: &str, typ: &'static str) -> Result<(Header, Vec<Vec<u8>>), JwsError> {
+    let (header, members) = read_json::<Header>(part, "its header")?;
+    if header.typ != typ {
+        return Err(JwsError::WrongType { found: header.typ, expected: typ });
+    }
+    // There are no critical members, and one that is there must not be passed over (RFC 7515 §4.1.11); `b64` would make
+    // something else of what was signed (RFC 7797).
+    if members.get("crit").is_some() || members.get("b64").is_some() {
+        return Err(JwsError::Malformed("it has critical header members, and should have none"));
+    }
+    let chain = read_chain(&header)?;
+    Ok((header, chain))
 }
 
 /// The three parts of a compact JWS.
@@ -285,34 +303,6 @@ fn check_claims<C: Claims>(claims: &C, members: &Value) -> Result<(), JwsError> 
         return Err(JwsError::Malformed("it has exp, and should have none"));
     }
     Ok(())
-}
-
-/// Whether it was revoked before or after the time of issue makes no difference: who has a stolen key can date
-/// back.
-fn check_revocation(
-    signer: &Certificate,
-    issuers: &[Certificate],
-    path: &[Vec<u8>],
-    lists: &[RevocationList],
-) -> Result<(), JwsError> {
-    let named = std::iter::once(signer).chain(issuers).filter_map(|certificate| {
-        let revoked = lists.iter().find_map(|list| list.find_certificate(certificate))?;
-        Some((certificate.serial.clone(), revoked))
-    });
-    // A certificate need not say by which key it was issued; the path does.
-    let path: Vec<_> = std::iter::once(signer.clone())
-        .chain(path.iter().filter_map(|der| Certificate::parse(der).ok()))
-        .collect();
-    let led = path.windows(2).filter_map(|pair| {
-        let [certificate, issuer] = pair else { return None };
-        let certificate = Certificate { issuer_key_id: issuer.key_id.clone(), ..certificate.clone() };
-        let revoked = lists.iter().find_map(|list| list.find_certificate(&certificate))?;
-        Some((certificate.serial, revoked))
-    });
-    match named.chain(led).next() {
-        Some((serial, revoked)) => Err(JwsError::Revoked { serial, at: revoked.at }),
-        None => Ok(()),
-    }
 }
 
 fn read_json<T: DeserializeOwned + Serialize>(

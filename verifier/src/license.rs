@@ -111,8 +111,9 @@ impl Claims for LicenseClaims {
 /// [`JwsError`] with the first thing that is wrong.
 pub fn verify_license(jws: &str, trust: Trust<'_>, now: i64) -> Result<LicenseClaims, JwsError> {
     let (claims, licensor) = jws::verify::<LicenseClaims>(jws, LICENSE_TYPE, Purpose::Licensor, trust, now)?;
-    if claims.exp > licensor.not_after {
-        return Err(JwsError::OutlivesLicensor { exp: claims.exp, not_after: licensor.not_after });
+    let not_after = licensor.facts.not_after;
+    if claims.exp > not_after {
+        return Err(JwsError::OutlivesLicensor { exp: claims.exp, not_after });
     }
     if now.saturating_sub(trust.leeway) >= claims.exp {
         return Err(JwsError::Expired { exp: claims.exp });

@@ -172,10 +172,15 @@ impl RevocationList {
     /// What the list says of a certificate; nothing if another authority issued it.
     #[must_use]
     pub fn find_certificate(&self, certificate: &Certificate) -> Option<Revoked> {
-        if certificate.issuer_key_id != self.issuer_key_id {
+        self.find_issued(&certificate.serial, &certificate.issuer_key_id)
+    }
+
+    /// What the list says of the certificate with this serial number (hexadecimal) that this authority issued.
+    pub(crate) fn find_issued(&self, serial: &str, issuer_key_id: &str) -> Option<Revoked> {
+        if issuer_key_id != self.issuer_key_id {
             return None;
         }
-        self.find(&crate::certificate::octets(&certificate.serial)?)
+        self.find(&crate::certificate::octets(serial)?)
     }
 
     /// How many certificates are on it.

@@ -41,7 +41,7 @@
     });
   }
 
-  const from = document.body.dataset.liveFrom;
+  const { liveFrom: from, livePage: page } = document.body.dataset;
   if (!from) return;
 
   // Parts of the page that have changed are exchanged; what somebody is typing into stays.
@@ -54,11 +54,12 @@
     }
     fetching = true;
     try {
-      const answer = await fetch(location.href, { headers: { accept: 'text/html' }, redirect: 'follow' });
+      const answer = await fetch(page, { headers: { accept: 'text/html' }, redirect: 'follow' });
       if (answer.redirected) {
-        location.reload();
+        location.assign(answer.url);
         return;
       }
+      if (!answer.ok) throw new Error(answer.statusText);
       const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
       for (const part of document.querySelectorAll('[data-live]')) {
         const other = fresh.getElementById(part.id);
@@ -84,20 +85,18 @@
     }
   };
 
-  let greeted = false;
   const listen = () => {
     const source = new EventSource(from);
-    source.addEventListener('hello', () => {
-      lost.hidden = true;
-      // What happened while nobody listened is fetched.
-      if (greeted) refresh();
-      greeted = true;
-    });
+    // What happened before somebody listened is fetched: also what did between the page and its first word.
+    source.addEventListener('hello', refresh);
     source.addEventListener('changed', refresh);
     source.addEventListener('error', () => {
       lost.hidden = false;
-      // Browsers give up when they get an answer that is none; the service may be on its way up.
-      if (source.readyState === EventSource.CLOSED) setTimeout(listen, 3000);
+      // Browsers give up when they get an answer that is none: the service may be on its way up, or the session has ended,
+      // which the page itself says.
+      if (source.readyState !== EventSource.CLOSED) return;
+      refresh();
+      setTimeout(listen, 3000);
     });
   };
   listen();

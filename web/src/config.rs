@@ -9,6 +9,8 @@ use std::{
 use licensor::config::{ConfigError, Span};
 use serde::{Deserialize, Serialize};
 
+use crate::oidc::OidcConfig;
+
 /// `[web]`: the screen.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -28,6 +30,8 @@ pub struct WebConfig {
     pub session: Span,
     /// How long a link to sign in is good.
     pub link: Span,
+    /// `[web.oidc]`: signing in at an identity provider.
+    pub oidc: Option<OidcConfig>,
 }
 
 impl Default for WebConfig {
@@ -40,6 +44,7 @@ impl Default for WebConfig {
             public_url: None,
             session: Span(Duration::from_secs(8 * 3600)),
             link: Span(Duration::from_secs(300)),
+            oidc: None,
         }
     }
 }
@@ -79,7 +84,7 @@ impl WebConfig {
                 ));
             }
         }
-        Ok(())
+        self.oidc.as_ref().map_or(Ok(()), OidcConfig::check)
     }
 
     /// The URL under which browsers reach a screen that listens at `address`.
@@ -134,5 +139,45 @@ mod tests {
             let config = WebConfig { public_url: Some(url.into()), ..WebConfig::default() };
             assert_eq!(config.check().is_ok(), good, "{url}");
         }
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Service {
+        #[serde(default)]
+        web: WebConfig,
+    }
+
+    fn load(text: &str, variables: &[(&str, &str)]) -> Result<WebConfig, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        let service: Result<Service, _> =
+            licensor::config::load(Some(file.path()), "/nonexistent".as_ref(), "X__", variables);
+        service.map(|service| service.web).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_provider_is_named_in_the_file_or_by_variables() {
+        let text = "[web.oidc]\nissuer = \"https://a.example\"\nclient_id = \"b\"\nviewers = [\"c\"]";
+        let variables = [
+            ("X__WEB__OIDC__ISSUER", "https://a.example"),
+            ("X__WEB__OIDC__CLIENT_ID", "b"),
+            ("X__WEB__OIDC__VIEWERS", "[\"c\"]"),
+        ];
+        for config in [load(text, &[]).unwrap(), load("", &variables).unwrap()] {
+            config.check().unwrap();
+            let oidc = config.oidc.unwrap();
+            assert_eq!(
+                (&*oidc.issuer, &*oidc.client_id, &*oidc.viewers),
+                ("https://a.example", "b", &["c".into()][..])
+            );
+        }
+        assert!(load("", &[]).unwrap().oidc.is_none());
+        let error = load(&text.replace("viewers", "viewer"), &[]).unwrap_err();
+        assert!(error.contains("line 4") && error.contains("did you mean `viewers`"), "{error}");
+        let error = load(&text.replace("client_id", "#"), &[]).unwrap_err();
+        assert!(error.contains("client_id"), "{error}");
+        let config = load(&text.replace("https", "http"), &[]).unwrap();
+        assert!(config.check().unwrap_err().to_string().contains("web.oidc.issuer"));
     }
 }

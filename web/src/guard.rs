@@ -1,6 +1,9 @@
 //! What stands before every page: the headers that browsers protect its users by, who the visitor is, and the pages that
 //! say why something is refused. And the pages that every screen has.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use axum::{
@@ -12,14 +15,14 @@ use axum::{
     routing::{get, post},
 };
 use cookie::{Cookie, SameSite};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
 
 use crate::{
     assets,
     form::{self, check_site},
     language::Language,
-    layout,
+    layout, oidc,
     refusal::Refusal,
     screen::Screen,
     visitor::{Anybody, LANGUAGE, THEME, Theme, Viewer, Visitor},
@@ -40,6 +43,7 @@ pub fn pages(screen: Arc<Screen>, own: Router) -> Router {
     Router::new()
         .merge(own)
         .merge(common)
+        .merge(oidc::routes(&screen))
         .fallback(async || Refusal::NotFound)
         .method_not_allowed_fallback(async || Refusal::NotFound)
         .layer(middleware::from_fn_with_state(Arc::clone(&screen), guard))
@@ -49,8 +53,15 @@ pub fn pages(screen: Arc<Screen>, own: Router) -> Router {
 
 /// Adds the headers, and answers nobody who asked for another host: a page of a stranger could do so through its own
 /// name for this address.
-async fn protect(State(screen): State<Arc<Screen>>, request: Request, next: Next) -> Response {
-    let mut response = if screen.tls || is_own_host(&screen, request.headers(), request.uri()) {
+async fn protect(State(screen): State<Arc<Screen>>, mut request: Request, next: Next) -> Response {
+    // HTTP/2 has the host in the address alone (RFC 9113 §8.3.1).
+    if !request.headers().contains_key(header::HOST)
+        && let Some(host) =
+            request.uri().authority().and_then(|host| HeaderValue::try_from(host.as_str()).ok())
+    {
+        request.headers_mut().insert(header::HOST, host);
+    }
+    let mut response = if screen.tls || is_own_host(&screen, request.headers()) {
         next.run(request).await
     } else {
         StatusCode::MISDIRECTED_REQUEST.into_response()
@@ -76,9 +87,8 @@ async fn protect(State(screen): State<Arc<Screen>>, request: Request, next: Next
     response
 }
 
-fn is_own_host(screen: &Screen, headers: &HeaderMap, uri: &Uri) -> bool {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).or_else(|| uri.host());
-    let Some(host) = host else { return false };
+fn is_own_host(screen: &Screen, headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else { return false };
     let own = screen.origin.split_once("://").map(|(_, own)| own);
     let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|octet| octet.is_ascii_digit()));
     let name = name.map_or(host, |(name, _)| name);
@@ -192,7 +202,9 @@ struct Preferences {
 /// Language and colours: of this browser, not of a session.
 async fn prefer(headers: HeaderMap, Form(chosen): Form<Preferences>) -> Result<Response<Body>, Refusal> {
     check_site(&headers)?;
-    let here = chosen.back.starts_with('/') && !chosen.back.starts_with("//") && !chosen.back.contains('\\');
+    // Browsers take `\` for `/`, and leave tabs and ends of lines out.
+    let odd = |letter: char| letter == '\\' || letter.is_control();
+    let here = chosen.back.starts_with('/') && !chosen.back.starts_with("//") && !chosen.back.contains(odd);
     let mut response = Redirect::to(if here { &chosen.back } else { "/" }).into_response();
     let language = chosen.language.as_deref().and_then(Language::from_tag).map(Language::tag);
     let theme = chosen.theme.as_deref().and_then(Theme::from_name).map(Theme::as_str);
@@ -205,7 +217,7 @@ async fn prefer(headers: HeaderMap, Form(chosen): Form<Preferences>) -> Result<R
     Ok(response)
 }
 
-fn set_cookie(response: &mut Response, cookie: &Cookie<'_>) {
+pub(crate) fn set_cookie(response: &mut Response, cookie: &Cookie<'_>) {
     if let Ok(value) = HeaderValue::try_from(cookie.to_string()) {
         response.headers_mut().append(header::SET_COOKIE, value);
     }

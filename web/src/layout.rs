@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::{
     assets, form,
-    language::{Language, Texts},
+    language::{Language, Texts, Zone},
     refusal::Refusal,
     session::Person,
     visitor::{Theme, Visitor},
@@ -116,13 +116,8 @@ impl Frame {
             div id="lost" role="status" hidden { (texts.t("connection-lost")) }
             main id="main" tabindex="-1" { (content) }
         };
-        document(
-            texts,
-            visitor.theme,
-            &format!("{} – {product}", self.title),
-            visitor.session.is_some(),
-            body,
-        )
+        let live = (visitor.session.is_some() && !self.tabs.is_empty()).then_some(visitor.page.as_str());
+        document(texts, visitor.theme, &format!("{} – {product}", self.title), live, body)
     }
 }
 
@@ -136,7 +131,8 @@ impl IntoResponse for Page {
     }
 }
 
-fn document(texts: &Texts, theme: Theme, title: &str, live: bool, body: Markup) -> Page {
+/// `live` is the page that is fetched anew when something has changed.
+fn document(texts: &Texts, theme: Theme, title: &str, live: Option<&str>, body: Markup) -> Page {
     Page(html! {
         (DOCTYPE)
         html lang=(texts.language().tag()) data-theme=(theme.as_str()) {
@@ -150,7 +146,7 @@ fn document(texts: &Texts, theme: Theme, title: &str, live: bool, body: Markup) 
                 link rel="stylesheet" href=(assets::url("app.css"));
                 script src=(assets::url("app.js")) defer {}
             }
-            body data-live-from=[live.then_some("/live")] { (body) }
+            body data-live-from=[live.map(|_| "/live")] data-live-page=[live] { (body) }
         }
     })
 }
@@ -275,7 +271,9 @@ pub fn refused(visitor: &Visitor, refusal: &Refusal) -> Page {
 pub fn said(texts: &Texts, refusal: &Refusal) -> (String, String) {
     match refusal {
         Refusal::Service(error) => {
-            let facts = error.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str().into()));
+            let zone = Zone::utc();
+            let facts = error.metadata.iter();
+            let facts = facts.map(|(name, value)| (name.as_str(), texts.fact(value, &zone).into()));
             let key = format!("reason-{}", error.reason);
             let what = texts.find(&key, facts).unwrap_or_else(|| error.message.clone());
             (what, texts.find(&format!("{key}-next"), []).unwrap_or_default())

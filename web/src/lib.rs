@@ -4,15 +4,20 @@
 
 pub mod assets;
 pub mod chart;
+#[cfg(any(test, feature = "check"))]
+pub mod check;
 pub mod config;
 pub mod form;
 pub mod guard;
 pub mod language;
 pub mod layout;
 pub mod live;
+pub mod oidc;
 pub mod refusal;
 pub mod screen;
 pub mod serve;
 pub mod session;
+#[cfg(test)]
+mod test_screen;
 pub mod url;
 pub mod visitor;

@@ -42,14 +42,19 @@ pub fn tell<C: Changes>(Viewer(visitor): Viewer, changes: C) -> Response {
     let events = stream::unfold(feed, |mut feed| async {
         if !feed.greeted {
             feed.greeted = true;
-            return Some((Ok::<_, Infallible>(Event::default().event("hello").data("")), feed));
+            return Some((Ok::<_, Infallible>(word("hello")), feed));
         }
-        feed.wait().await.then(|| (Ok(Event::default().event("changed").data("")), feed))
+        feed.wait().await.then(|| (Ok(word("changed")), feed))
     });
     let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(LOOK)).into_response();
     // A proxy that gathers would hold everything back.
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
+}
+
+/// An event of this kind. Browsers pass over one without data.
+fn word(kind: &str) -> Event {
+    Event::default().event(kind).data(kind)
 }
 
 impl<C: Changes> Feed<C> {

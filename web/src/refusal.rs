@@ -45,6 +45,8 @@ impl Refusal {
             Self::LinkUnknown | Self::LinkUsed | Self::LinkExpired | Self::NotAdministrator => {
                 StatusCode::FORBIDDEN
             }
+            // The one of them that is the fault of no person.
+            Self::Provider("refused-provider-unreachable") => StatusCode::BAD_GATEWAY,
             Self::AdministratorsOnly | Self::FormForged | Self::Provider(_) => StatusCode::FORBIDDEN,
             Self::FormInvalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,

@@ -9,7 +9,7 @@ use licensor::{
 };
 use tokio::sync::Semaphore;
 
-use crate::{config::WebConfig, language::Languages, session::Sessions};
+use crate::{config::WebConfig, language::Languages, oidc::Provider, session::Sessions};
 
 /// Pages that are kept up to date at once.
 const LIVE: usize = 256;
@@ -35,6 +35,7 @@ pub struct Screen {
     pub provider: bool,
     /// Word that the service stops: pages that are kept up to date end then.
     pub shutdown: Shutdown,
+    pub(crate) oidc: Option<Provider>,
     pub(crate) live: Arc<Semaphore>,
     /// Name of the cookie of a session: screens on other ports of this host have other ones.
     pub(crate) cookie: String,
@@ -76,10 +77,17 @@ impl Screen {
             product,
             command,
             provider: false,
+            oidc: None,
             shutdown,
             live: Arc::new(Semaphore::new(LIVE)),
             cookie: format!("__Host-licensor-{}", address.port()),
         }
+    }
+
+    /// The screen with an identity provider at which somebody can sign in, too; see [`Provider::load`].
+    #[must_use]
+    pub fn with_provider(self, provider: Option<Provider>) -> Self {
+        Self { provider: provider.is_some(), oidc: provider, ..self }
     }
 
     /// The address that a secret of [`Sessions::link`] makes.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use cookie::Cookie;
-use http::{HeaderMap, header, request::Parts};
+use http::{HeaderMap, Method, header, request::Parts};
 
 use crate::{
     language::{Language, Texts},
@@ -58,7 +58,7 @@ pub struct Visitor {
     pub texts: Texts,
     /// Colours.
     pub theme: Theme,
-    /// Path and query of the page.
+    /// Path and query of the page to come back to.
     pub page: String,
     /// The session, if the visitor is signed in.
     pub session: Option<Session>,
@@ -77,7 +77,7 @@ impl Visitor {
         Ok(Self {
             texts: screen.languages.texts(language),
             theme: cookie(headers, THEME).and_then(|name| Theme::from_name(&name)).unwrap_or_default(),
-            page: parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
+            page: page(parts),
             session,
             screen,
         })
@@ -88,6 +88,18 @@ impl Visitor {
     pub fn is_administrator(&self) -> bool {
         self.session.as_ref().is_some_and(|session| session.person.role == Role::Administrator)
     }
+}
+
+/// Path and query of the page that is shown, to come back to. Forms are sent to `/page/action`, and what answers one stands in
+/// the place of its page. Those with a secret in them are none: they are good once, and a secret is shown nowhere.
+fn page(parts: &Parts) -> String {
+    let secret = ["/sign-in/", "/oidc/"].iter().any(|start| parts.uri.path().starts_with(start));
+    let here = match parts.method {
+        _ if secret => "",
+        Method::GET => parts.uri.path_and_query().map_or("", |here| here.as_str()),
+        _ => parts.uri.path().rsplit_once('/').map_or("", |(page, _)| page),
+    };
+    if here.is_empty() { "/".to_owned() } else { here.to_owned() }
 }
 
 /// The value of a cookie.

@@ -160,7 +160,9 @@ notice-until = Expected until { $end }.
 # Update.
 up-to-date = What is in force is the newest that is known here.
 ask-root = Ask the root
-ask-root-note = A newer entitlement is fetched and shown here. Nothing comes into force before you say so.
+ask-root-note = A newer entitlement is fetched, and what it changes is shown here.
+by-itself = It comes into force when you activate it; unless something stands in its way, also by itself, the next time that this server asks (entitlements.automatic).
+by-your-word = Nothing comes into force before you say so.
 check-now = Check now
 load-file = Load a file
 load-file-note = For a server without a connection to the root: choose the file that the vendor sent, or drop it here.

@@ -160,7 +160,9 @@ notice-until = Verwacht tot { $end }.
 # Bijwerken.
 up-to-date = Wat van kracht is, is het nieuwste dat hier bekend is.
 ask-root = De basisserver vragen
-ask-root-note = Een nieuwer licentiebestand wordt opgehaald en hier getoond. Niets wordt van kracht voordat u dat zegt.
+ask-root-note = Een nieuwer licentiebestand wordt opgehaald, en wat het verandert wordt hier getoond.
+by-itself = Het wordt van kracht als u het activeert; staat er niets in de weg, dan ook vanzelf, de volgende keer dat deze server vraagt (entitlements.automatic).
+by-your-word = Niets wordt van kracht voordat u dat zegt.
 check-now = Nu controleren
 load-file = Bestand laden
 load-file-note = Voor een server zonder verbinding met de basisserver: kies het bestand dat de leverancier heeft gestuurd, of sleep het hierheen.

@@ -160,7 +160,9 @@ notice-until = Väntas pågå till { $end }.
 # Uppdatera.
 up-to-date = Det som gäller är det nyaste som är känt här.
 ask-root = Fråga rotservern
-ask-root-note = En nyare licensfil hämtas och visas här. Inget börjar gälla förrän du säger till.
+ask-root-note = En nyare licensfil hämtas, och det som den ändrar visas här.
+by-itself = Den börjar gälla när du aktiverar den; om inget står i vägen även av sig själv, nästa gång servern frågar (entitlements.automatic).
+by-your-word = Inget börjar gälla förrän du säger till.
 check-now = Kontrollera nu
 load-file = Läs in en fil
 load-file-note = För en server utan anslutning till rotservern: välj filen som leverantören skickade, eller släpp den här.

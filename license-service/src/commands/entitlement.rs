@@ -5,9 +5,9 @@ use std::{fs, io, path::PathBuf};
 use clap::Subcommand;
 use licensor::cli::{Failure, Output, instant, print, print_json, print_list, print_object};
 use proto::licensing::v1::{
-    ActivateEntitlementRequest, CheckEntitlementRequest, EntitlementPreview, ImportEntitlementRequest,
-    InstalledEntitlement, ListInstalledEntitlementsRequest, SuperfluousSeats,
-    licensing_admin_service_client::LicensingAdminServiceClient,
+    ActivateEntitlementRequest, CheckEntitlementRequest, EntitlementPreview, GetStatusRequest,
+    ImportEntitlementRequest, InstalledEntitlement, ListInstalledEntitlementsRequest, SuperfluousSeats,
+    licensing_admin_service_client::LicensingAdminServiceClient, status_service_client::StatusServiceClient,
 };
 use serde_json::{Value, json};
 use tonic::transport::Channel;
@@ -45,9 +45,10 @@ pub(super) async fn run(
     channel: Channel,
     output: Output,
 ) -> Result<(), Failure> {
-    let mut client = LicensingAdminServiceClient::new(channel);
+    let mut client = LicensingAdminServiceClient::new(channel.clone());
     match command {
         EntitlementCommand::Show => {
+            note_other_owners(channel).await;
             let request = ListInstalledEntitlementsRequest {};
             let installed = client.list_installed_entitlements(request).await?.into_inner().entitlements;
             let rows: Vec<Value> = installed.iter().map(installed_json).collect();
@@ -55,12 +56,13 @@ pub(super) async fn run(
             print_list(output, &columns, &rows)
         }
         EntitlementCommand::Check => {
+            note_other_owners(channel).await;
             let previews = client.check_entitlement(CheckEntitlementRequest {}).await?.into_inner().previews;
             if output == Output::Json {
                 return print_json(&json!(previews.iter().map(preview_json).collect::<Vec<_>>()));
             }
             if previews.is_empty() {
-                return print("Every entitlement is the newest.");
+                return print("There is no newer entitlement.");
             }
             previews.iter().try_for_each(print_preview)
         }
@@ -84,6 +86,24 @@ pub(super) async fn run(
             let mut shown = installed_json(&activated.entitlement.unwrap_or_default());
             shown["removed"] = json!(activated.removed.iter().map(superfluous_json).collect::<Vec<_>>());
             print_object(output, &shown)
+        }
+    }
+}
+
+/// Says on standard error which entitlements in force are for another owner than this server's, and what helps. It is a note
+/// beside an answer: if it cannot be had, the answer is enough.
+pub(super) async fn note_other_owners(channel: Channel) {
+    let status = StatusServiceClient::new(channel.clone()).get_status(GetStatusRequest {}).await;
+    let request = ListInstalledEntitlementsRequest {};
+    let installed = LicensingAdminServiceClient::new(channel).list_installed_entitlements(request).await;
+    let (Ok(status), Ok(installed)) = (status, installed) else { return };
+    let owner = status.into_inner().owner;
+    for entitlement in installed.into_inner().entitlements {
+        if !owner.is_empty() && entitlement.owner != owner {
+            eprintln!(
+                "note: the entitlement of {} is for {}, and this licensing server belongs to {owner} now: no licences are issued for it; ask {} for one for {owner}, and fetch it with `license-service entitlement check`",
+                entitlement.vendor, entitlement.owner, entitlement.vendor
+            );
         }
     }
 }

@@ -29,7 +29,7 @@ use licensor::{
     store::StoreError,
 };
 use proto::licensing::v1::{
-    AcceptClockRequest, EnrollRequest, GetStatusRequest, RenewCertificateRequest,
+    AcceptClockRequest, DatabaseKind, EnrollRequest, GetStatusRequest, RenewCertificateRequest,
     licensing_admin_service_client::LicensingAdminServiceClient, status_service_client::StatusServiceClient,
 };
 use serde_json::{Value, json};
@@ -314,7 +314,9 @@ async fn administer(command: Command, channel: Channel, output: Output) -> Resul
 }
 
 async fn status(channel: Channel, output: Output) -> Result<(), Failure> {
-    let status = StatusServiceClient::new(channel).get_status(GetStatusRequest {}).await?.into_inner();
+    let status =
+        StatusServiceClient::new(channel.clone()).get_status(GetStatusRequest {}).await?.into_inner();
+    entitlement::note_other_owners(channel).await;
     let certificate = status.certificate.map_or(Value::Null, |certificate| {
         json!({
             "serial": certificate.serial,
@@ -325,6 +327,7 @@ async fn status(channel: Channel, output: Output) -> Result<(), Failure> {
             "renew_at": instant(certificate.renew_time),
         })
     });
+    let database = status.database.unwrap_or_default();
     print_object(
         output,
         &json!({
@@ -336,8 +339,17 @@ async fn status(channel: Channel, output: Output) -> Result<(), Failure> {
             "certificate": certificate,
             "last_renewal": instant(status.last_renewal_time),
             "last_renewal_error": text(&status.last_renewal_error),
+            "database": database_kind(database.kind()),
+            "next_expiry": instant(database.next_expire_time),
         }),
     )
+}
+
+fn database_kind(kind: DatabaseKind) -> &'static str {
+    match kind {
+        DatabaseKind::Satellite => "satellite",
+        _ => "central",
+    }
 }
 
 fn certificate_json(der: &[u8]) -> Value {

@@ -9,6 +9,8 @@ use proto::licensing::v1::{
 use serde_json::{Value, json};
 use tonic::transport::Channel;
 
+use super::entitlement::note_other_owners;
+
 #[derive(Debug, Subcommand)]
 pub(super) enum LicensesCommand {
     /// List the modules with their seats
@@ -83,9 +85,10 @@ pub(super) async fn licenses(
     channel: Channel,
     output: Output,
 ) -> Result<(), Failure> {
-    let mut client = Client::new(channel);
+    let mut client = Client::new(channel.clone());
     match command {
         LicensesCommand::List { vendor } => {
+            note_other_owners(channel).await;
             let modules = modules(&mut client, vendor.unwrap_or_default()).await?;
             let rows: Vec<Value> = modules.iter().map(module_json).collect();
             let columns = ["vendor", "module", "kind", "in_use", "available", "total", "expires_at"];

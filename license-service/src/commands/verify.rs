@@ -53,7 +53,8 @@ pub(super) fn verify(
                 .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
         })
         .transpose()?;
-    let trust = Trust { anchors: &anchors, revocation_lists: &lists, proof: proof.as_ref(), leeway: LEEWAY };
+    let (proof, leeway) = (proof.as_ref(), LEEWAY);
+    let trust = Trust { anchors: &anchors, revocation_lists: &lists, proof, leeway, known: None };
     let claims = verifier::verify_license(&license, trust, now)
         .map_err(|error| Failure::other(anyhow::Error::new(error).context("the licence is not valid")))?;
     let mut shown = serde_json::to_value(&claims).map_err(Failure::other)?;

@@ -66,6 +66,10 @@ pub(crate) fn check<'a>(
             .with("vendor", &entitlement.vendor)
             .with("issuer", &former.claims.iss));
     }
+    // Each owner's versions are counted of their own.
+    if former.claims.sub != claims.sub {
+        return Ok(claims);
+    }
     let known = former.claims.entitlement.version;
     let rewritten = entitlement.version == known && former.claims.entitlement != *entitlement;
     if entitlement.version < known || rewritten {
@@ -110,8 +114,9 @@ fn refused(error: &JwsError) -> Error {
         _ => Reason::EntitlementInvalid,
     };
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    let next = match reason {
-        Reason::EntitlementSignerUntrusted => {
+    let next = match error {
+        JwsError::Revoked { .. } => "ask the vendor for one that was signed under another certificate",
+        JwsError::Chain(_) => {
             "if its vendor is to be trusted here, add the vendor's trust anchor (`entitlements.trust_anchors`)"
         }
         _ => "ask the vendor for it again",

@@ -12,6 +12,8 @@ use licensor::{
 use tokio::sync::watch;
 use verifier::{EntitlementClaims, entitlement::Module};
 
+use crate::credential::Credential;
+
 pub(crate) use changes::{Change, changes};
 pub(crate) use check::{Signers, check};
 
@@ -29,6 +31,12 @@ pub(crate) type Entitlements = Arc<Vec<Arc<Installed>>>;
 
 /// The entitlements in force, and word of every change.
 pub(crate) type EntitlementWatch = watch::Receiver<Entitlements>;
+
+/// What expires next, an entitlement or the licensor certificate: seconds since 1970.
+pub(crate) fn next_expiry(installed: &[Arc<Installed>], credential: Option<&Credential>) -> Option<i64> {
+    let entitlements = installed.iter().filter_map(|known| known.claims.entitlement.dates.expires);
+    entitlements.chain(credential.map(|credential| credential.facts.not_after)).min()
+}
 
 impl Installed {
     pub(crate) fn vendor(&self) -> &str {

@@ -44,6 +44,12 @@ impl Ledger {
         self.entitlements(CANDIDATE).await
     }
 
+    /// Vendor and version of those that could come into force.
+    pub(crate) async fn candidate_versions(&self) -> Result<Vec<EntitlementRecord>, StoreError> {
+        let records = self.store.scan(CANDIDATE, CANDIDATE, VENDORS).await?;
+        records.iter().map(|(_, value)| decode(value)).collect()
+    }
+
     async fn entitlements(&self, prefix: &[u8]) -> Result<Vec<(EntitlementRecord, String)>, StoreError> {
         let mut entitlements = Vec::new();
         for (_, value) in self.store.scan(prefix, prefix, VENDORS).await? {

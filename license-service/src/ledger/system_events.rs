@@ -6,7 +6,7 @@ use licensor::{
 };
 use prost::Message;
 
-use super::Ledger;
+use super::{Ledger, decode};
 
 const PLACE: &str = "system-event/";
 
@@ -25,6 +25,16 @@ impl Ledger {
             Some(record) => Ok(self.events.active(&record.topic).await?.pop()),
             None => Ok(None),
         }
+    }
+
+    /// At most `limit` of the active events that administrators have added.
+    pub(crate) async fn notices(&self, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut notices = Vec::new();
+        for (_, place) in self.store.scan(PLACE.as_bytes(), PLACE.as_bytes(), limit).await? {
+            let PlaceRecord { topic } = decode(&place)?;
+            notices.extend(self.events.active(&topic).await?);
+        }
+        Ok(notices)
     }
 
     /// Raises an event with a topic of its own in a place that is free; [`StoreError::Conflict`] if it is not.

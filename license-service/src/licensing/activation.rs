@@ -80,7 +80,9 @@ impl Licensing {
         let entitlement = &installed.claims.entitlement;
         let vendor = entitlement.vendor.as_str();
         let newer = |known: &Arc<Installed>| {
-            known.vendor() == vendor && known.claims.entitlement.version > entitlement.version
+            known.vendor() == vendor
+                && known.claims.sub == installed.claims.sub
+                && known.claims.entitlement.version > entitlement.version
         };
         if self.entitlements.borrow().iter().any(newer) {
             let message =

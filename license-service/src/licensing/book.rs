@@ -11,7 +11,7 @@ pub(crate) type LeaseId = [u8; 16];
 
 /// Whoever holds a seat, as a digest of what makes him different from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Holder(u128);
+pub(crate) struct Holder([u8; 16]);
 
 /// A seat that is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,11 +88,11 @@ impl Holder {
     }
 
     pub(crate) fn from_digest(digest: [u8; 16]) -> Self {
-        Self(u128::from_be_bytes(digest))
+        Self(digest)
     }
 
     pub(crate) fn digest(self) -> [u8; 16] {
-        self.0.to_be_bytes()
+        self.0
     }
 }
 
@@ -104,7 +104,7 @@ fn first_number(lease: LeaseId) -> u32 {
 
 /// Tag of a module in identifiers of leases.
 pub(crate) fn tag(vendor: &str, module: &str) -> [u8; 4] {
-    let [a, b, c, d, ..] = Holder::of(&[vendor, module]).0.to_be_bytes();
+    let [a, b, c, d, ..] = Holder::of(&[vendor, module]).0;
     [a, b, c, d]
 }
 

@@ -3,6 +3,7 @@
 mod activation;
 mod assignments;
 mod book;
+mod gauges;
 mod leases;
 mod lists;
 mod record;
@@ -39,6 +40,7 @@ use self::{
 };
 
 pub(crate) use activation::Superfluous;
+pub(crate) use gauges::Gauges;
 pub(crate) use lists::{ModuleCounts, SeatInUse};
 pub(crate) use time::{SeenTime, TOLERANCE};
 

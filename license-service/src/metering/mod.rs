@@ -11,6 +11,7 @@ mod index;
 mod item;
 mod meter;
 mod month;
+mod results;
 mod seen;
 mod statement;
 mod statements;
@@ -26,10 +27,12 @@ use licensor::{
     error::{Error, Reason, Result},
     serve::Shutdown,
     store::StoreError,
+    telemetry::Metrics,
 };
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use meter::{Meter, Report, Request};
+use results::Results;
 use terms::Books;
 
 use crate::{config::MeteringConfig, entitlement::EntitlementWatch, ledger::Ledger};
@@ -54,6 +57,16 @@ pub(crate) struct Metering {
     books: watch::Receiver<Arc<Books>>,
     batch: usize,
     places: Semaphore,
+    results: Results,
+}
+
+/// What [`Metering`] works with.
+pub(crate) struct MeteringParts {
+    pub(crate) config: MeteringConfig,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) clock: SharedClock,
+    pub(crate) entitlements: EntitlementWatch,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl Metering {
@@ -61,30 +74,21 @@ impl Metering {
     ///
     /// # Errors
     /// [`StoreError`] if the ledger cannot be read.
-    pub(crate) async fn open(
-        config: &MeteringConfig,
-        ledger: Arc<Ledger>,
-        clock: SharedClock,
-        entitlements: EntitlementWatch,
-    ) -> Result<Arc<Self>, StoreError> {
-        Self::open_with(config, ledger, clock, entitlements, index::MANY).await
+    pub(crate) async fn open(parts: MeteringParts) -> Result<Arc<Self>, StoreError> {
+        Self::open_with(parts, index::MANY).await
     }
 
     /// As [`Metering::open`], with an index that makes a run of so many marks.
-    async fn open_with(
-        config: &MeteringConfig,
-        ledger: Arc<Ledger>,
-        clock: SharedClock,
-        entitlements: EntitlementWatch,
-        many: usize,
-    ) -> Result<Arc<Self>, StoreError> {
+    async fn open_with(parts: MeteringParts, many: usize) -> Result<Arc<Self>, StoreError> {
+        let MeteringParts { config, ledger, clock, entitlements, metrics } = parts;
         let (clock_of_meter, subscribed) = (clock.clone(), entitlements.clone());
         let meter = Meter::open(ledger.clone(), clock_of_meter, subscribed, config.grace.0, many).await?;
         let books = meter.books.subscribe();
         let (requests, received) = mpsc::channel(WAITING);
         tokio::spawn(meter.run(received));
-        let places = Semaphore::new(WAITING_EVENTS);
-        Ok(Arc::new(Self { requests, ledger, clock, entitlements, books, batch: config.batch, places }))
+        let (batch, places) = (config.batch, Semaphore::new(WAITING_EVENTS));
+        let results = Results::shown(&metrics);
+        Ok(Arc::new(Self { requests, ledger, clock, entitlements, books, batch, places, results }))
     }
 
     /// Counts usage events, and says what became of each, in their order. It works while nothing is issued.
@@ -93,6 +97,13 @@ impl Metering {
     /// `USAGE_BATCH_TOO_LARGE`, `OVERLOADED`, `DISK_FULL` or `STORE_UNAVAILABLE`: then whether anything was counted shows
     /// when the same is reported again.
     pub(crate) async fn report(&self, reported: Vec<Result<Reported>>) -> Result<Vec<Outcome>> {
+        let events = reported.len();
+        let outcomes = self.judge(reported).await;
+        self.results.count(events, &outcomes);
+        outcomes
+    }
+
+    async fn judge(&self, reported: Vec<Result<Reported>>) -> Result<Vec<Outcome>> {
         self.check_size(reported.len())?;
         let mut items = Vec::with_capacity(reported.len());
         // Places of the items that are asked for are filled later.

@@ -78,7 +78,7 @@ impl TestNode {
     pub(crate) async fn enrolled(root: &TestRoot) -> Self {
         let node = Self::open().await;
         let request = node.renewal.export(&root.token(), false).await.unwrap();
-        node.renewal.import(&root.answer(&request, node.now())).await.unwrap();
+        node.renewal.import(&root.answer(&request, node.now()), "uid:0").await.unwrap();
         node
     }
 

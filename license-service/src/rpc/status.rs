@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use licensor::{
-    clock::{SharedClock, timestamp},
+    clock::{SharedClock, from_unix_seconds, timestamp},
     error::{Error, Result},
 };
 use proto::licensing::v1::{
-    GetStatusRequest, GetStatusResponse, LicensorCertificate, status_service_server::StatusService,
+    Database, GetStatusRequest, GetStatusResponse, LicensorCertificate, status_service_server::StatusService,
 };
 use tonic::{Request, Response, Status};
 
 use crate::{
+    config::DatabaseKind,
     credential::{Credential, enabled},
+    entitlement::next_expiry,
     ledger::Ledger,
+    licensing::Licensing,
     renewal::CredentialWatch,
 };
 
@@ -26,6 +29,8 @@ pub(crate) struct StatusRpc {
     /// Whether the server renews by itself, and at which share of the lifetime if not in the root's window.
     pub(crate) automatic: bool,
     pub(crate) renew_at: Option<f64>,
+    pub(crate) database: DatabaseKind,
+    pub(crate) licensing: Arc<Licensing>,
 }
 
 #[tonic::async_trait]
@@ -47,11 +52,21 @@ impl StatusService for StatusRpc {
             certificate,
             last_renewal_time: renewal.succeeded().map(timestamp),
             last_renewal_error: renewal.error,
+            database: Some(self.database()),
         }))
     }
 }
 
 impl StatusRpc {
+    fn database(&self) -> Database {
+        let kind = match self.database {
+            DatabaseKind::Central => proto::licensing::v1::DatabaseKind::Central,
+            DatabaseKind::Satellite => proto::licensing::v1::DatabaseKind::Satellite,
+        };
+        let next = next_expiry(&self.licensing.entitlements().borrow(), self.credential.borrow().as_deref());
+        Database { kind: kind.into(), next_expire_time: next.map(|at| timestamp(from_unix_seconds(at))) }
+    }
+
     fn certificate(&self, credential: &Credential) -> LicensorCertificate {
         LicensorCertificate {
             serial: credential.facts.serial.clone(),

@@ -107,8 +107,8 @@ impl Updates {
     /// Of how many vendors a newer entitlement was kept.
     pub(crate) async fn waiting(&self) -> Result<usize> {
         let installed = self.licensing.entitlements().borrow().clone();
-        let kept = self.ledger.candidate_entitlements().await?;
-        let newer = kept.iter().filter(|(record, _)| {
+        let kept = self.ledger.candidate_versions().await?;
+        let newer = kept.iter().filter(|record| {
             let known = installed.iter().find(|known| known.vendor() == record.vendor);
             known.is_none_or(|known| known.claims.entitlement.version < record.version)
         });

@@ -1,9 +1,9 @@
 //! What everybody must see, on every page: that nothing is issued, that something runs out, what administrators say.
 
 use licensor::{
-    clock::{rfc3339, unix_seconds},
+    clock::unix_seconds,
     error::Error,
-    event::{EventFilter, EventKind, Severity},
+    event::{EventKind, Severity},
     expiry::Warnings,
 };
 use licensor_web::{
@@ -24,15 +24,13 @@ pub(super) async fn banners(site: &Site, visitor: &Visitor) -> Result<Vec<Banner
     banners.extend(disabled(site, texts).or_else(|| runs_out(site, texts)));
     let now = unix_seconds(site.clock.now());
     if let Err(error) = site.licensing.seen().check(now) {
-        banners.push(of(texts, Tone::Error, "clock-behind", &facts(&error)));
+        banners.push(of(texts, Tone::Error, "clock-behind", &facts(site, texts, &error)));
     }
     for installed in site.licensing.entitlements().borrow().iter() {
         banners.extend(entitlement(texts, installed, now));
     }
-    let filter = EventFilter { active: Some(true), ..EventFilter::default() };
-    let (active, _) = site.ledger.events().newest(None, 200, &filter).await?;
-    let notices = active.into_iter().filter(|stored| EventKind::BY_HAND.contains(&stored.event.kind));
-    banners.extend(notices.take(NOTICES).map(|stored| {
+    let notices = site.ledger.notices(NOTICES).await?;
+    banners.extend(notices.into_iter().map(|stored| {
         let tone = match stored.event.kind.severity() {
             Severity::Info => Tone::Info,
             _ => Tone::Warning,
@@ -41,7 +39,7 @@ pub(super) async fn banners(site: &Site, visitor: &Visitor) -> Result<Vec<Banner
             let end = shown::time(texts, &site.zone(), unix_seconds(end));
             texts.with("notice-until", [("end", end.into())])
         });
-        Banner { tone, text: texts.event(&stored.event), next: next.unwrap_or_default() }
+        Banner { tone, text: texts.event(&stored.event, &site.zone()), next: next.unwrap_or_default() }
     }));
     Ok(banners)
 }
@@ -53,8 +51,9 @@ fn of(texts: &Texts, tone: Tone, key: &str, facts: &Facts) -> Banner {
     Banner { tone, text: texts.with(key, arguments()), next: texts.with(&format!("{key}-next"), arguments()) }
 }
 
-fn facts(error: &Error) -> Facts {
-    error.metadata.clone()
+fn facts(site: &Site, texts: &Texts, error: &Error) -> Facts {
+    let facts = error.metadata.iter();
+    facts.map(|(name, value)| (name.clone(), texts.fact(value, &site.zone()))).collect()
 }
 
 /// That nothing is issued, why, and what to do.
@@ -63,7 +62,7 @@ pub(super) fn disabled(site: &Site, texts: &Texts) -> Option<Banner> {
     let key = format!("disabled-{}", error.reason);
     let known = texts.find(&key, []).is_some();
     Some(if known {
-        of(texts, Tone::Error, &key, &facts(&error))
+        of(texts, Tone::Error, &key, &facts(site, texts, &error))
     } else {
         Banner { tone: Tone::Error, text: error.message, next: String::new() }
     })
@@ -78,7 +77,7 @@ fn runs_out(site: &Site, texts: &Texts) -> Option<Banner> {
         _ => "certificate-month",
     };
     let at = shown::time(texts, &site.zone(), unix_seconds(credential.validity.not_after));
-    let facts = vec![("not_after".to_owned(), at), ("time".to_owned(), rfc3339(site.clock.now()))];
+    let facts = vec![("not_after".to_owned(), at)];
     Some(of(texts, Tone::Warning, key, &facts))
 }
 

@@ -165,7 +165,7 @@ fn table(texts: &Texts, zone: &Zone, listed: &[StoredEvent], wanted: &Wanted) ->
                                 }
                             }
                             td { (status(texts, stored)) }
-                            td class="wide" { (texts.event(&stored.event)) }
+                            td class="wide" { (texts.event(&stored.event, zone)) }
                             td { (instant(texts, zone, stored.time)) }
                             td class="optional" { (by(texts, &stored.event.activated_by)) }
                             td class="optional" { (completed(texts, zone, stored)) }
@@ -225,7 +225,7 @@ fn description(visitor: &Visitor, zone: &Zone, stored: &StoredEvent) -> Markup {
     let by_hand = EventKind::BY_HAND.contains(&event.kind) && stored.ended.is_none();
     html! {
         h2 { (texts.event_name(event.kind)) }
-        p { (texts.event(event)) }
+        p { (texts.event(event, zone)) }
         dl class="facts" {
             dt { (texts.t("status")) } dd { (status(texts, stored)) }
             dt { (texts.t("severity")) } dd { (texts.t(&format!("severity-{}", event.kind.severity().as_str()))) }

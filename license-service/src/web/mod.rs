@@ -53,6 +53,8 @@ pub(crate) struct Site {
     /// Whether the server renews by itself, and at which share of the lifetime if not in the root's window.
     pub(crate) automatic: bool,
     pub(crate) renew_at: Option<f64>,
+    /// Whether newer entitlements come into force by themselves.
+    pub(crate) activates: bool,
 }
 
 /// A page, or what is shown instead.

@@ -17,7 +17,7 @@ use proto::licensing::v1::VendorUsage;
 use serde::Deserialize;
 
 use super::{Here, In, Shown, Site, banners, events, shown, then, usage};
-use crate::{config::DatabaseKind, credential::Credential};
+use crate::{config::DatabaseKind, credential::Credential, entitlement::next_expiry};
 
 pub(super) async fn page(
     State(site): Here,
@@ -49,9 +49,7 @@ fn database(site: &Site, visitor: &Visitor) -> Markup {
     let credential = site.credential();
     let entitlements = site.licensing.entitlements().borrow().clone();
     let owner = credential.as_ref().map(|credential| credential.facts.organization.clone());
-    let not_after = credential.as_ref().map(|credential| unix_seconds(credential.validity.not_after));
-    let expiries = entitlements.iter().filter_map(|installed| installed.claims.entitlement.dates.expires);
-    let next = expiries.chain(not_after).min();
+    let next = next_expiry(&entitlements, credential.as_deref());
     let kind = match site.database {
         DatabaseKind::Central => "database-central",
         DatabaseKind::Satellite => "database-satellite",

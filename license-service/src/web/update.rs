@@ -58,7 +58,7 @@ async fn show(site: &Site, visitor: &Visitor, happened: Option<Banner>) -> Shown
             div class="sides even" {
                 section class="sheet" {
                     h2 { (texts.t("ask-root")) }
-                    p class="soft" { (texts.t("ask-root-note")) }
+                    p class="soft" { (texts.t("ask-root-note")) " " (texts.t(if site.activates { "by-itself" } else { "by-your-word" })) }
                     form method="post" action="/update/check" { (form::token(visitor)) button { (texts.t("check-now")) } }
                 }
                 section class="sheet" {

@@ -88,7 +88,10 @@ span-minutes = { $count ->
     [one] { $shown } minuut
    *[other] { $shown } minuten
 }
-span-hours = { $shown } uur
+span-hours = { $count ->
+    [one] { $shown } uur
+   *[other] { $shown } uur
+}
 span-days = { $count ->
     [one] { $shown } dag
    *[other] { $shown } dagen

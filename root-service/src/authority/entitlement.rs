@@ -9,7 +9,9 @@ use licensor::{
     key::{KeyAlgorithm, PrivateKey, random_bytes, sha256},
     store::StoreError,
 };
-use verifier::{EntitlementClaims, certificate::hex, entitlement::ENTITLEMENT_TYPE};
+use verifier::{
+    Entitlement, EntitlementClaims, certificate::hex, entitlement::ENTITLEMENT_TYPE, read_entitlement,
+};
 
 use super::{ATTEMPTS, Authority, Caller, Generation};
 use crate::{
@@ -38,6 +40,15 @@ struct SignedClaims {
     certificate: [u8; 32],
 }
 
+/// An entitlement that is to be signed.
+struct Draft<'a> {
+    /// What is known of it before that.
+    record: EntitlementRecord,
+    stated: &'a Stated,
+    document: &'a str,
+    by: &'a str,
+}
+
 impl Authority {
     /// Signs what a document states, unless the newest entitlement of its owner and vendor says the same.
     ///
@@ -48,45 +59,31 @@ impl Authority {
         let (owner, vendor) = (&stated.owner, &stated.entitlement.vendor);
         let content = serde_json::to_vec(&stated.entitlement).map_err(|error| failed(&error))?;
         let content = sha256(&content).to_vec();
-        // Whoever knows the trust anchor of now alone must be able to verify it: under another one it is signed anew.
-        let anchor = sha256(issuer.trust_anchor()).to_vec();
         for _ in 0..ATTEMPTS {
             let former = self.ledger.entitlement(owner, vendor).await?;
-            if let Some(former) = &former
-                && former.record.content == content
-                && former.record.anchor == anchor
+            let same = former.as_ref().map(|former| &former.record).filter(|same| same.content == content);
+            if let Some(same) = same
+                && is_signed_under(same, &issuer)
             {
-                let record = former.record.clone();
+                let record = same.clone();
                 let jws = self.ledger.entitlement_text(&record.jws).await?;
                 let document = self.ledger.entitlement_text(&record.document).await?;
                 return Ok(Put { record, jws, document, unchanged: true });
             }
-            let version = next_version(stated, former.as_ref())?;
-            let signed = self.sign_entitlement(&issuer, stated, version)?;
             let record = EntitlementRecord {
                 owner: owner.clone(),
                 vendor: vendor.clone(),
-                version,
+                // Whoever has what says the same needs nothing newer.
+                version: same
+                    .map_or_else(|| next_version(stated, former.as_ref()), |same| Ok(same.version))?,
                 put_at: unix_seconds(self.clock.now()),
                 put_by: by.to_owned(),
                 content: content.clone(),
-                anchor: anchor.clone(),
                 ..EntitlementRecord::default()
             };
-            let event = Event::new(EventKind::EntitlementPut)
-                .about(&signed.serial, "")
-                .by(by)
-                .argument("owner", owner)
-                .argument("vendor", vendor)
-                .argument("version", version.to_string())
-                .of_certificate(signed.certificate);
-            let put = Signed { record, jws: &signed.jws, document, event };
-            match self.ledger.put_entitlement(former.as_ref(), put).await {
-                Err(StoreError::Conflict { .. }) => {}
-                result => {
-                    let (record, document) = (result?, document.to_owned());
-                    return Ok(Put { record, jws: signed.jws, document, unchanged: false });
-                }
+            let draft = Draft { record, stated, document, by };
+            if let Some((record, jws)) = self.sign_and_keep(&issuer, former.as_ref(), draft).await? {
+                return Ok(Put { record, jws, document: document.to_owned(), unchanged: false });
             }
         }
         Err(StoreError::Conflict { key: Vec::new() }.into())
@@ -105,10 +102,80 @@ impl Authority {
         }
         let mut entitlements = Vec::new();
         for record in self.ledger.entitlements_of(&node.owner).await? {
-            let jws = self.ledger.entitlement_text(&record.jws).await?;
-            entitlements.push((record, jws));
+            entitlements.push(self.signed_entitlement(record).await?);
         }
         Ok(entitlements)
+    }
+
+    /// A newest entitlement with its JWS. It is signed anew, and stays the version that it is, if the authority has another
+    /// certificate by now: those who are enrolled since then may know no other way to an anchor.
+    pub(crate) async fn signed_entitlement(
+        &self,
+        record: EntitlementRecord,
+    ) -> Result<(EntitlementRecord, String)> {
+        if let Ok(issuer) = self.check_enabled()
+            && !is_signed_under(&record, &issuer)
+        {
+            match self.sign_anew(&issuer, &record).await {
+                Ok(signed) => return Ok(signed),
+                // It is good for everyone who was enrolled before.
+                Err(error) => tracing::warn!(
+                    reason = %error.reason, %error, owner = record.owner, vendor = record.vendor,
+                    "an entitlement could not be signed anew, and is handed out as it is"
+                ),
+            }
+        }
+        let jws = self.ledger.entitlement_text(&record.jws).await?;
+        Ok((record, jws))
+    }
+
+    async fn sign_anew(
+        &self,
+        issuer: &Generation,
+        record: &EntitlementRecord,
+    ) -> Result<(EntitlementRecord, String)> {
+        for _ in 0..ATTEMPTS {
+            let Some(former) = self.ledger.entitlement(&record.owner, &record.vendor).await? else { break };
+            let jws = self.ledger.entitlement_text(&former.record.jws).await?;
+            if is_signed_under(&former.record, issuer) {
+                return Ok((former.record, jws));
+            }
+            // What was signed, whatever documents may state by now.
+            let claims = read_entitlement(&jws).map_err(|error| failed(&error))?;
+            let entitlement = Entitlement { version: 0, ..claims.entitlement };
+            let stated = Stated { owner: claims.sub, version: None, entitlement };
+            let document = self.ledger.entitlement_text(&former.record.document).await?;
+            let record = former.record.clone();
+            let draft = Draft { record, stated: &stated, document: &document, by: "service" };
+            if let Some(signed) = self.sign_and_keep(issuer, Some(&former), draft).await? {
+                return Ok(signed);
+            }
+        }
+        Err(StoreError::Conflict { key: Vec::new() }.into())
+    }
+
+    /// Signs an entitlement, and keeps it as the newest in the place of `former`; `None` if another one came first.
+    async fn sign_and_keep(
+        &self,
+        issuer: &Generation,
+        former: Option<&Versioned<EntitlementRecord>>,
+        draft: Draft<'_>,
+    ) -> Result<Option<(EntitlementRecord, String)>> {
+        let Draft { mut record, stated, document, by } = draft;
+        let signed = self.sign_entitlement(issuer, stated, record.version)?;
+        record.signed_under = signed_under(issuer);
+        let event = Event::new(EventKind::EntitlementPut)
+            .about(&signed.serial, "")
+            .by(by)
+            .argument("owner", &record.owner)
+            .argument("vendor", &record.vendor)
+            .argument("version", record.version.to_string())
+            .of_certificate(signed.certificate);
+        match self.ledger.put_entitlement(former, Signed { record, jws: &signed.jws, document, event }).await
+        {
+            Err(StoreError::Conflict { .. }) => Ok(None),
+            result => Ok(Some((result?, signed.jws))),
+        }
     }
 
     fn sign_entitlement(&self, issuer: &Generation, stated: &Stated, version: u64) -> Result<SignedClaims> {
@@ -137,6 +204,15 @@ impl Authority {
         let certificate = sha256(certificate.der());
         Ok(SignedClaims { jws, serial: serial.unwrap_or_default(), certificate })
     }
+}
+
+/// SHA-256 of what leads from the signers of entitlements to an anchor.
+fn signed_under(issuer: &Generation) -> Vec<u8> {
+    sha256(&[&issuer.certificate, issuer.trust_anchor()].concat()).to_vec()
+}
+
+fn is_signed_under(record: &EntitlementRecord, issuer: &Generation) -> bool {
+    record.signed_under == signed_under(issuer)
 }
 
 /// The version that is stated, or that which follows.

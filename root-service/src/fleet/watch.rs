@@ -154,7 +154,7 @@ impl FleetWatch {
         let (mut looked, mut events) = (self.looked.subscribe(), self.ledger.events().subscribe());
         loop {
             // Its sender is `self`.
-            let _ = looked.wait_for(|_| self.is_looked_at()).await;
+            let _ = looked.wait_for(|looked| self.is_recent(*looked)).await;
             let mut read_to = None;
             while self.is_looked_at() {
                 let (begun, whole) = (self.clock.elapsed(), read_to.is_none());
@@ -180,7 +180,12 @@ impl FleetWatch {
     }
 
     fn is_looked_at(&self) -> bool {
-        self.looked.borrow().is_some_and(|looked| self.clock.elapsed() < looked + FORGET)
+        let looked = *self.looked.borrow();
+        self.is_recent(looked)
+    }
+
+    fn is_recent(&self, looked: Option<Duration>) -> bool {
+        looked.is_some_and(|looked| self.clock.elapsed() < looked + FORGET)
     }
 
     async fn forgotten(&self) {

@@ -176,9 +176,9 @@ pub(crate) struct EntitlementRecord {
     /// SHA-256 of what it says, without its version.
     #[prost(bytes = "vec", tag = "8")]
     pub(crate) content: Vec<u8>,
-    /// SHA-256 of the trust anchor (DER) that its signature leads to.
+    /// SHA-256 of the certificate of the authority that certified its signer, and of the trust anchor above (DER).
     #[prost(bytes = "vec", tag = "9")]
-    pub(crate) anchor: Vec<u8>,
+    pub(crate) signed_under: Vec<u8>,
 }
 
 /// How far the tree over the log of events has come. Key: `audit-state`.

@@ -54,7 +54,7 @@ impl AdminRpc {
         } else {
             ledger.entitlement(owner, vendor).await?.ok_or_else(unknown)?.record
         };
-        let jws = ledger.entitlement_text(&record.jws).await?;
+        let (record, jws) = self.authority.signed_entitlement(record).await?;
         let document = ledger.entitlement_text(&record.document).await?;
         Ok(ShowEntitlementResponse { entitlement: Some(shown::entitlement(record, jws, document)) })
     }

@@ -131,7 +131,7 @@ pub(super) async fn event(site: &Site, texts: &Texts, wanted: &Wanted, sequence:
     Ok(html! {
         (close(texts, wanted))
         h2 { (texts.event_name(event.kind)) }
-        p { span class={ "pill " (severity) } { (texts.t(&format!("severity-{severity}"))) } " " (texts.event(event)) }
+        p { span class={ "pill " (severity) } { (texts.t(&format!("severity-{severity}"))) } " " (texts.event(event, &zone)) }
         dl class="facts" {
             dt { (texts.t("happened-at")) } dd { (time(stored.time)) }
             @if !event.node.is_empty() {

@@ -52,7 +52,7 @@ pub(super) fn list(site: &Site, texts: &Texts, wanted: &Wanted, listed: &[Stored
                         span title=(texts.t(&format!("severity-{}", severity.as_str()))) { (icon(severity.as_str())) }
                         " " span class="soft" { (shown::time(texts, &zone, unix_seconds(stored.time))) }
                     }
-                    a href={ (wanted.event(stored.sequence).href()) "#details" } { (texts.event(&stored.event)) }
+                    a href={ (wanted.event(stored.sequence).href()) "#details" } { (texts.event(&stored.event, &zone)) }
                 }
             }
         }

@@ -24,6 +24,7 @@ use licensor::{
 use licensor_web::{
     guard,
     language::{Files, Language, Languages, Zone},
+    oidc::Provider,
     refusal::Refusal,
     screen::{Screen, ScreenParts},
     session::{SessionParts, Sessions},
@@ -59,7 +60,7 @@ fn texts(language: Language) -> Files {
 /// The screen at `address`.
 ///
 /// # Errors
-/// What is wrong with a file of texts.
+/// What is wrong with a file of texts, or with what the configuration says of an identity provider.
 pub(crate) fn screen(
     config: &Config,
     address: SocketAddr,
@@ -76,7 +77,7 @@ pub(crate) fn screen(
         lifetime: config.web.session.0,
         link_lifetime: config.web.link.0,
     });
-    Ok(Screen::new(ScreenParts {
+    let screen = Screen::new(ScreenParts {
         config: &config.web,
         address,
         languages: Languages::load(texts)?,
@@ -85,7 +86,8 @@ pub(crate) fn screen(
         product: "root-product",
         command: "root-service web login",
         shutdown: shutdown.clone(),
-    }))
+    });
+    Ok(screen.with_provider(Provider::load(&config.web, clock.clone())?))
 }
 
 /// The pages, behind the guard.

@@ -1,8 +1,9 @@
 //! What the page asks for, and what is said on it in every language.
 
-use std::collections::BTreeSet;
+use std::path::Path;
 
 use licensor_web::{
+    check,
     language::{Language, Languages},
     refusal::Refusal,
 };
@@ -10,41 +11,33 @@ use licensor_web::{
 use super::{fleet::Wanted, shown, texts};
 use crate::fleet::{Bucket, Renewal, State};
 
-fn keys(language: Language) -> BTreeSet<&'static str> {
-    let lines = texts(language).iter().flat_map(|file| file.lines());
-    let messages = lines.filter(|line| line.starts_with(|first: char| first.is_ascii_alphabetic()));
-    messages.filter_map(|line| line.split_once(" =")).map(|(key, _)| key).collect()
+#[test]
+fn every_language_says_everything_that_the_page_asks_for() {
+    check::same_in_every_language(texts);
+    let used = check::keys_used(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/web"))).unwrap();
+    assert!(used.contains("recent-events"), "{used:?}");
+    check::all_exist(used.iter().map(String::as_str), texts);
 }
 
 #[test]
-fn every_language_says_everything_that_the_page_asks_for() {
-    let languages = Languages::load(texts).unwrap();
-    let english = keys(Language::En);
-    for language in Language::ALL {
-        assert_eq!(keys(language), english, "{language:?}");
-    }
-    // Keys as they stand in the code of the pages, and those that it puts together.
-    let code = [
-        include_str!("banners.rs"),
-        include_str!("details.rs"),
-        include_str!("events.rs"),
-        include_str!("fleet.rs"),
-        include_str!("nodes.rs"),
-        include_str!("shown.rs"),
-        include_str!("summary.rs"),
-    ];
-    let text = languages.texts(Language::En);
-    for part in code.iter().flat_map(|code| code.split("texts.t(\"").skip(1)) {
-        let key = part.split('"').next().unwrap();
-        assert!(text.find(key, []).is_some(), "{key}");
-    }
-    for (_, name) in State::ALL {
-        assert!(english.contains(&*format!("state-{name}")), "{name}");
-    }
-    for (_, name) in Bucket::ALL {
-        assert!(english.contains(&*format!("bucket-{name}")), "{name}");
-        assert!(english.contains(&*format!("bucket-{name}-title")), "{name}");
-    }
+fn what_is_put_together_from_parts_is_there_too() {
+    let states = State::ALL.iter().map(|(_, name)| format!("state-{name}"));
+    let buckets = Bucket::ALL.iter();
+    let buckets = buckets.flat_map(|(_, name)| [format!("bucket-{name}"), format!("bucket-{name}-title")]);
+    let banners = ["NOT_ENROLLED", "CERTIFICATE_REVOKED", "AUTHORITY_EXPIRED", "CERTIFICATE_NOT_YET_VALID"];
+    let banners = banners.map(|reason| format!("authority-off-{reason}"));
+    let banners = banners.into_iter().chain(["authority-month".to_owned(), "authority-week".to_owned()]);
+    let banners = banners.flat_map(|key| [format!("{key}-next"), key]);
+    let severities = ["info", "warning", "error"].map(|severity| format!("severity-{severity}"));
+    let spans = ["seconds", "minutes", "hours", "days"].map(|unit| format!("span-{unit}"));
+    let all: Vec<String> = states
+        .chain(buckets)
+        .chain(banners)
+        .chain(severities)
+        .chain(spans)
+        .chain(["due".into(), "overdue".into()])
+        .collect();
+    check::all_exist(all.iter().map(String::as_str), texts);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The authority's own certificates: where they come from, and how they and their key are exchanged.
 
 mod carried;
+mod entitlements;
 mod rotation;
 mod trouble;
 mod upstream;

@@ -17,13 +17,13 @@ use tempfile::TempDir;
 const NO_POWER: i32 = 99;
 
 /// The model, compiled, and the chance by which it works.
-struct PowerLoss {
+pub(crate) struct PowerLoss {
     folder: TempDir,
     random: Random,
 }
 
 impl PowerLoss {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("power_loss/shim.c");
         let mut compile = Command::new("cc");
@@ -50,7 +50,7 @@ impl PowerLoss {
     }
 
     /// Starts a service whose power is cut at some operation below `within`.
-    fn start(&mut self, service: &mut Service, within: u64) {
+    pub(crate) fn start(&mut self, service: &mut Service, within: u64) {
         let at = self.random.between(1, within);
         let environment = self.environment(service, at);
         for (name, value) in &environment {
@@ -64,13 +64,13 @@ impl PowerLoss {
 }
 
 /// Waits for the end of a service whose power is cut; any other end is a failure.
-fn wait_for_darkness(service: &mut Service) {
+pub(crate) fn wait_for_darkness(service: &mut Service) {
     let code = service.wait();
     assert_eq!(code, NO_POWER, "it ended before its power was cut: {}", service.log());
 }
 
 /// How many of how many unsynced pages were lost, and how many changes of names, in all that the log tells of.
-fn losses(service: &Service) -> [usize; 3] {
+pub(crate) fn losses(service: &Service) -> [usize; 3] {
     let mut sum = [0; 3];
     for line in service.log().lines().filter(|line| line.starts_with("power lost")) {
         let numbers: Vec<usize> = line.split(' ').filter_map(|word| word.parse().ok()).collect();

@@ -1,28 +1,25 @@
-//! What is measured at a licensing server.
+//! What licences cost at a licensing server.
 
 use std::{
     collections::VecDeque,
-    fs,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use anyhow::{Context, Result};
-use futures_util::future::try_join_all;
-use licensor::{admin::connect, clock::SharedClock, tls::client_config};
-use proto::certification::v1::PutEntitlementRequest;
+use licensor::clock::SharedClock;
 use proto::licensing::v1::{
-    AcquireLicenseRequest, CreateAccessTokenRequest, ExtendLicenseRequest, ListModulesRequest,
-    licensing_admin_service_client::LicensingAdminServiceClient,
+    AcquireLicenseRequest, ExtendLicenseRequest, ListModulesRequest,
     licensing_service_client::LicensingServiceClient,
 };
-use tonic::{Request, metadata::AsciiMetadataValue, transport::Channel};
+use tonic::transport::Channel;
 
 use crate::{
-    Arguments, connection, fleet,
+    Arguments,
     measure::measure,
+    node::{Application, Node},
     report::{Kind, Report},
-    service::{Root, Service, command, free_port, run},
+    service::Root,
 };
 
 /// Licences in flight at once.
@@ -49,37 +46,11 @@ pub(crate) async fn acquire_all(
     clock: &SharedClock,
     report: &mut Report,
 ) -> Result<()> {
-    let config = directory.join("license.toml");
-    let address = free_port()?;
-    let text = format!(
-        "data_dir = {:?}\nlisten = \"{address}\"\nops_listen = \"{}\"\n\
-         [access]\ncalls_per_second = 1000000\nburst = 1000000\n",
-        directory.join("node"),
-        free_port()?
-    );
-    fs::write(&config, text)?;
-    let mut administration = fleet::administration(root).await?;
-    let document = ENTITLEMENT.to_owned();
-    administration.put_entitlement(PutEntitlementRequest { document }).await?;
-    let token = fleet::create_token(administration, "licences").await?;
-    let mut enroll = command("license-service", &config, report.pinned)?;
-    enroll.args(["enroll", "--token", "-"]);
-    run(enroll, &token)?;
-    let serve = command("license-service", &config, report.pinned)?;
-    let process = Service::start(serve, &config.with_extension("log"), address, clock).await?;
-    eprintln!("process {} of license-service", process.id());
-    let mut administration =
-        LicensingAdminServiceClient::new(connect(&directory.join("node/admin.sock")).await?);
-    let order = CreateAccessTokenRequest { name: "load".to_owned(), ..Default::default() };
-    let created = administration.create_access_token(order).await?.into_inner();
-    let token: AsciiMetadataValue = format!("Bearer {}", created.token).parse()?;
-
-    let tls = client_config(&fleet::anchors(root)?, None, clock.clone())?;
-    let channels = try_join_all((0..IN_FLIGHT).map(|_| connection::open(address, tls.clone()))).await?;
-    let clients: Vec<Client> = channels
-        .iter()
-        .map(|channel| Client { channel: channel.clone(), token: token.clone(), held: Arc::default() })
-        .collect();
+    let node = Node::enroll("licences", ENTITLEMENT.to_owned(), directory, root, clock).await?;
+    let process = node.start(clock).await?;
+    let applications = node.connect(IN_FLIGHT).await?;
+    let clients: Vec<Client> =
+        applications.into_iter().map(|application| Client { application, held: Arc::default() }).collect();
     // Nobody comes twice: every seat is a new one.
     let mut user = 0_usize;
     for round in 0..=arguments.rounds {
@@ -104,42 +75,39 @@ pub(crate) async fn acquire_all(
         }
     }
     drop(clients);
-    drop(channels);
     process.stop(clock).await
 }
 
-/// An application on a connection of its own.
+/// Takes a seat that nobody had, and returns the licence's identifier.
+pub(crate) async fn acquire(application: &Application, module: &str, user: usize) -> Result<String> {
+    let request = application.request(AcquireLicenseRequest {
+        vendor: "Example".to_owned(),
+        module: module.to_owned(),
+        subject: format!("user-{user}"),
+        ..AcquireLicenseRequest::default()
+    });
+    let mut licensing = LicensingServiceClient::new(application.channel.clone());
+    Ok(licensing.acquire_license(request).await?.into_inner().license_id)
+}
+
+/// An application and the licences that it holds.
 #[derive(Clone)]
 struct Client {
-    channel: Channel,
-    token: AsciiMetadataValue,
-    /// Licences that it holds.
+    application: Application,
     held: Arc<Mutex<VecDeque<String>>>,
 }
 
 impl Client {
-    fn request<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        request.metadata_mut().insert("authorization", self.token.clone());
-        request
-    }
-
     fn licensing(&self) -> LicensingServiceClient<Channel> {
-        LicensingServiceClient::new(self.channel.clone())
+        LicensingServiceClient::new(self.application.channel.clone())
     }
 
     fn held(&self) -> MutexGuard<'_, VecDeque<String>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn acquire(self, number: usize) -> Result<()> {
-        let request = self.request(AcquireLicenseRequest {
-            vendor: "Example".to_owned(),
-            module: "editor".to_owned(),
-            subject: format!("user-{number}"),
-            ..AcquireLicenseRequest::default()
-        });
-        let license_id = self.licensing().acquire_license(request).await?.into_inner().license_id;
+    async fn acquire(self, user: usize) -> Result<()> {
+        let license_id = acquire(&self.application, "editor", user).await?;
         self.held().push_back(license_id);
         Ok(())
     }
@@ -147,14 +115,14 @@ impl Client {
     /// Extends the licence that it has extended the longest time ago.
     async fn extend(self) -> Result<()> {
         let license_id = self.held().pop_front().context("no licence")?;
-        let request = self.request(ExtendLicenseRequest { license_id: license_id.clone() });
+        let request = self.application.request(ExtendLicenseRequest { license_id: license_id.clone() });
         self.licensing().extend_license(request).await?;
         self.held().push_back(license_id);
         Ok(())
     }
 
     async fn count(self) -> Result<()> {
-        self.licensing().list_modules(self.request(ListModulesRequest::default())).await?;
+        self.licensing().list_modules(self.application.request(ListModulesRequest::default())).await?;
         Ok(())
     }
 }

@@ -7,21 +7,30 @@
 mod connection;
 mod crypto;
 mod fleet;
+mod leases;
 mod licenses;
 mod life;
 mod machine;
 mod measure;
+mod node;
+mod peer;
 mod report;
 mod rounds;
+mod screen;
 mod service;
+mod usage;
+mod verify;
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use licensor::clock::{SharedClock, SystemClock};
 
-use crate::{crypto::Crypto, machine::Machine, report::Report, rounds::Rounds};
+use crate::{crypto::Crypto, machine::Machine, report::Report, rounds::Rounds, verify::Verification};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -53,6 +62,15 @@ struct Arguments {
     /// With --life: certificates that are revoked
     #[arg(long, default_value_t = 100_000)]
     revoked: usize,
+    /// Measure a licensing server with so many leases instead: its start
+    #[arg(long, value_name = "LEASES", conflicts_with = "life")]
+    leases: Option<usize>,
+    /// With --leases: usage events that it has counted
+    #[arg(long, default_value_t = 10_000_000)]
+    events: usize,
+    /// Measure PostgreSQL, the peer of a seat, in the same run with this script: tests/load/postgresql.sh
+    #[arg(long, value_name = "SCRIPT")]
+    peer: Option<PathBuf>,
     /// Measure only this
     #[arg(long, value_enum)]
     only: Option<Only>,
@@ -66,6 +84,12 @@ enum Only {
     Fresh,
     /// Licences
     Licenses,
+    /// Usage events
+    Usage,
+    /// Pages of the screen
+    Screen,
+    /// Licences as applications verify them
+    Verify,
 }
 
 fn main() -> ExitCode {
@@ -98,8 +122,16 @@ fn run(arguments: &Arguments) -> Result<()> {
         let revoked = arguments.revoked.min(certificates);
         return runtime.block_on(life::measure(certificates, revoked, directory.path(), &machine, pinned));
     }
+    if let Some(leases) = arguments.leases {
+        let (directory, events) = (directory.path(), arguments.events);
+        return runtime.block_on(leases::measure(leases, events, directory, &machine, pinned));
+    }
     let mut report = Report::new(machine, pinned);
     runtime.block_on(measure_all(arguments, directory.path(), &clock, &mut crypto, &mut report))?;
+    if let Some(script) = &arguments.peer {
+        eprintln!("PostgreSQL");
+        report.peer = peer::measure(script)?;
+    }
     report.crypto = crypto;
     report.print();
     Ok(())
@@ -114,9 +146,47 @@ async fn measure_all(
 ) -> Result<()> {
     let wanted = |what| arguments.only.is_none_or(|only| only == what);
     let root = service::Root::init(directory, report.pinned)?;
+    if wanted(Only::Open) || wanted(Only::Fresh) {
+        measure_root(arguments, &root, clock, crypto, report).await?;
+    }
+    let verification = Verification::read()?;
+    for _ in 0..arguments.rounds {
+        measure_here(report, |report| {
+            crypto.measure()?;
+            if wanted(Only::Verify) { verification.measure(clock, report) } else { Ok(()) }
+        })?;
+    }
+    if ![Only::Licenses, Only::Usage, Only::Screen].into_iter().any(wanted) {
+        return Ok(());
+    }
+    let process = root.start(clock).await?;
+    if wanted(Only::Licenses) {
+        eprintln!("licences");
+        licenses::acquire_all(arguments, directory, &root, clock, report).await?;
+    }
+    if wanted(Only::Usage) {
+        eprintln!("usage");
+        usage::report_all(arguments, directory, &root, clock, report).await?;
+    }
+    if wanted(Only::Screen) {
+        eprintln!("the screen");
+        screen::fetch_all(arguments, directory, &root, clock, report).await?;
+    }
+    process.stop(clock).await
+}
+
+/// What a root does: renewals, and connections on which nothing happens.
+async fn measure_root(
+    arguments: &Arguments,
+    root: &service::Root,
+    clock: &SharedClock,
+    crypto: &mut Crypto,
+    report: &mut Report,
+) -> Result<()> {
+    let wanted = |what| arguments.only.is_none_or(|only| only == what);
     let process = root.start(clock).await?;
     eprintln!("enrolling {} nodes", arguments.nodes);
-    let mut fleet = fleet::Fleet::enroll(&root, arguments.nodes).await?;
+    let mut fleet = fleet::Fleet::enroll(root, arguments.nodes).await?;
     process.stop(clock).await?;
 
     // A fresh process: memory that an earlier load left behind would be taken for free.
@@ -136,15 +206,19 @@ async fn measure_all(
                 rounds.fresh_connections(in_flight, report).await?;
             }
         }
-        if report.pinned {
-            machine::pin(SERVICE_CORE);
-            crypto.measure()?;
-            machine::pin(LOAD_CORE);
-        }
-    }
-    if wanted(Only::Licenses) {
-        eprintln!("licences");
-        licenses::acquire_all(arguments, directory, &root, clock, report).await?;
+        measure_here(report, |_| crypto.measure())?;
     }
     process.stop(clock).await
+}
+
+/// Measures what this process does, on the core where else the service runs.
+fn measure_here(report: &mut Report, measure: impl FnOnce(&mut Report) -> Result<()>) -> Result<()> {
+    if report.pinned {
+        machine::pin(SERVICE_CORE);
+    }
+    measure(report)?;
+    if report.pinned {
+        machine::pin(LOAD_CORE);
+    }
+    Ok(())
 }

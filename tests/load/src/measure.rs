@@ -21,6 +21,12 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
+    /// The figures of a single event, where a call has so many; latencies are those of the calls.
+    pub(crate) fn of_each(self, events: usize) -> Self {
+        let events = events as f64;
+        Self { per_second: self.per_second * events, cpu: self.cpu / events, ..self }
+    }
+
     /// The medians of each figure.
     pub(crate) fn medians(samples: &[Self]) -> Self {
         let of = |figure: fn(&Self) -> f64| median(&samples.iter().map(figure).collect::<Vec<_>>());

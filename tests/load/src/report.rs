@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{crypto::Crypto, machine::Machine, measure::Sample};
+use crate::{crypto::Crypto, machine::Machine, measure::Sample, peer::Peer};
 
 /// Kinds of calls, in the order of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,6 +14,14 @@ pub(crate) enum Kind {
     License,
     Extension,
     Counts,
+    UsageOne,
+    UsageMany,
+    UsageStream,
+    VerifyCold,
+    VerifyKnown,
+    PageLicenses,
+    PageDetails,
+    PageStatus,
 }
 
 impl Kind {
@@ -26,6 +34,14 @@ impl Kind {
             Self::License => "new seat taken durably and licence signed, each on another open connection",
             Self::Extension => "licence extended durably and signed anew",
             Self::Counts => "seats in use and available (`ListModules`)",
+            Self::UsageOne => "new usage event counted durably, one a call, each on another open connection",
+            Self::UsageMany => "the same, 500 a call (per second and CPU: of an event)",
+            Self::UsageStream => "the same, batches of 500 on open streams (per second and CPU: of an event)",
+            Self::VerifyCold => "licence verified with the chain signer, issuer, anchor",
+            Self::VerifyKnown => "licence verified with this chain known",
+            Self::PageLicenses => "page of a hundred of a thousand licences",
+            Self::PageDetails => "the same with the details of one, and who has fifty of ten thousand seats",
+            Self::PageStatus => "page of the status, with the newest of a hundred thousand events",
         }
     }
 }
@@ -37,6 +53,7 @@ pub(crate) struct Report {
     pub(crate) crypto: Crypto,
     /// Resident memory, bytes.
     pub(crate) idle_connection_bytes: Option<f64>,
+    pub(crate) peer: Peer,
     machine: Machine,
     samples: BTreeMap<(Kind, usize), Vec<Sample>>,
 }
@@ -57,6 +74,7 @@ impl Report {
             pinned,
             crypto: Crypto::default(),
             idle_connection_bytes: None,
+            peer: Peer::new(),
             machine,
             samples: BTreeMap::new(),
         }
@@ -83,6 +101,10 @@ impl Report {
         for ((kind, in_flight), samples) in &self.samples {
             let Sample { per_second, cpu, p50, p99 } = Sample::medians(samples);
             println!("| {} | {in_flight} | {per_second:.0} | {cpu:.1} | {p50:.0} | {p99:.0} |", kind.name());
+        }
+        for (in_flight, (per_second, cpu)) in &self.peer {
+            let what = "PostgreSQL 15: guarded `UPDATE` and `INSERT` of the lease, without TLS and signature";
+            println!("| {what} | {in_flight} | {per_second:.0} | {cpu:.1} | – | – |");
         }
         println!("\n| bare cryptography in the same run (aws-lc-rs) | CPU, µs |");
         println!("|---|--:|");
@@ -160,6 +182,57 @@ impl Report {
                 must: "≥ 8 k/s, ≤ 110 µs",
                 goal: "≥ 12 k/s, ≤ 70 µs",
             });
+        }
+        // A single caller waits for TLS and a signature, which the peer does without.
+        for (&in_flight, &(per_second, _)) in self.peer.iter().filter(|(in_flight, _)| **in_flight > 1) {
+            goals.extend(self.medians(Kind::License, in_flight).map(|license| Goal {
+                what: "seats a second ÷ PostgreSQL, as many in flight",
+                floor: format!("{in_flight}: {:.1} k/s", per_second / 1e3),
+                measured: format!("{:.1} k/s", license.per_second / 1e3),
+                reached: format!("{:.1}", license.per_second / per_second),
+                must: "≥ 2",
+                goal: "≥ 4",
+            }));
+        }
+        for (kind, what) in [
+            (Kind::UsageMany, "usage events, 500 a call, 64 calls in flight"),
+            (Kind::UsageStream, "usage events, batches of 500 on 64 streams"),
+        ] {
+            goals.extend(self.medians(kind, 64).map(|event| Goal {
+                what,
+                floor: "–".into(),
+                measured: micros(event.cpu),
+                reached: format!("{:.0} k/s", event.per_second / 1e3),
+                must: "≥ 50 k/s",
+                goal: "≥ 200 k/s",
+            }));
+        }
+        for (kind, what) in [
+            (Kind::PageLicenses, "page of licences, 16 in flight, the slowest of a hundred"),
+            (Kind::PageDetails, "page of licences with details"),
+            (Kind::PageStatus, "page of the status"),
+        ] {
+            goals.extend(self.medians(kind, 16).map(|page| Goal {
+                what,
+                floor: "–".into(),
+                measured: micros(page.cpu),
+                reached: format!("{:.1} ms", page.p99 / 1e3),
+                must: "≤ 50 ms",
+                goal: "≤ 50 ms",
+            }));
+        }
+        let verify = self.crypto.verify();
+        for (kind, what, floor, must, goal) in [
+            (
+                Kind::VerifyCold,
+                "licence verified, chain cold ÷ 3 verifications",
+                3.0 * verify,
+                "≤ 1.2",
+                "≤ 1.05",
+            ),
+            (Kind::VerifyKnown, "licence verified, chain known ÷ 1 verification", verify, "≤ 1.3", "≤ 1.1"),
+        ] {
+            goals.extend(self.medians(kind, 1).map(|sample| ratio(what, floor, sample.cpu, must, goal)));
         }
         goals
     }

@@ -3,5 +3,6 @@
 
 mod bench;
 mod chain;
+mod known;
 mod license;
 mod revocation;

@@ -38,11 +38,11 @@ fn list(authority: &Authority, serials: &[Vec<u8>]) -> Vec<u8> {
     params.signed_by(authority).unwrap().der().to_vec()
 }
 
-fn verified(authority: &Authority, serials: &[Vec<u8>]) -> RevocationList {
+pub(crate) fn verified(authority: &Authority, serials: &[Vec<u8>]) -> RevocationList {
     RevocationList::verify(&list(authority, serials), &[authority.der().to_vec()]).unwrap()
 }
 
-fn serial(der: &[u8]) -> Vec<u8> {
+pub(crate) fn serial(der: &[u8]) -> Vec<u8> {
     octets(&Certificate::parse(der).unwrap().serial).unwrap()
 }
 

@@ -52,3 +52,25 @@ refused-not-found = There is no such page.
 refused-not-found-next = It may have had another address, or what it showed is gone.
 refused-wrong-host = This service does not answer under this name.
 refused-wrong-host-next = Open it under the address that it printed, or set web.public_url.
+refused-service = The service could not do this.
+refused-service-next = Its log says why; try again when the cause is gone.
+
+# What is refused of somebody who comes from the identity provider.
+refused-provider-unreachable = The sign-in service of your organisation does not answer.
+refused-provider-unreachable-next = Try again in a while. On the machine of the service a local administrator can make a link; the log says what is wrong.
+refused-provider-error = The sign-in service of your organisation reported an error.
+refused-provider-error-next = Try again. If it stays so, show this to whoever runs this service: the log says what was reported.
+refused-provider-answer = What the sign-in service of your organisation says cannot be relied on.
+refused-provider-answer-next = Try again. If it stays so, show this to whoever runs this service: the log says what is wrong.
+refused-provider-denied = The sign-in service of your organisation did not let you in, or you broke off.
+refused-provider-denied-next = Sign in anew, or ask whoever manages your account.
+refused-provider-state = This sign-in did not begin in this browser.
+refused-provider-state-next = Sign in anew, and do not open the address of this page by hand.
+refused-provider-used = This sign-in was completed before.
+refused-provider-used-next = Sign in anew.
+refused-provider-expired = The sign-in took too long.
+refused-provider-expired-next = Sign in anew, within ten minutes.
+refused-provider-code = The sign-in service of your organisation does not accept this sign-in any more.
+refused-provider-code-next = Sign in anew.
+refused-provider-role = Your organisation knows you, and you have no role here.
+refused-provider-role-next = Ask whoever manages your account for the role of a viewer or an administrator of this service.

@@ -52,3 +52,25 @@ refused-not-found = Deze pagina bestaat niet.
 refused-not-found-next = Misschien had ze een ander adres, of is verdwenen wat ze toonde.
 refused-wrong-host = Deze dienst antwoordt niet onder deze naam.
 refused-wrong-host-next = Open hem onder het adres dat hij heeft afgedrukt, of stel web.public_url in.
+refused-service = De dienst kon dit niet doen.
+refused-service-next = In het logboek staat waarom; probeer het opnieuw als de oorzaak is verholpen.
+
+# Wat geweigerd wordt van wie van de aanmelddienst komt.
+refused-provider-unreachable = De aanmelddienst van uw organisatie antwoordt niet.
+refused-provider-unreachable-next = Probeer het over enige tijd opnieuw. Op de machine van de dienst kan een lokale beheerder een koppeling maken; in het logboek staat wat er mis is.
+refused-provider-error = De aanmelddienst van uw organisatie heeft een fout gemeld.
+refused-provider-error-next = Probeer het opnieuw. Blijft het zo, toon dit dan aan wie deze dienst beheert: in het logboek staat wat er is gemeld.
+refused-provider-answer = Op wat de aanmelddienst van uw organisatie zegt, kan niet worden vertrouwd.
+refused-provider-answer-next = Probeer het opnieuw. Blijft het zo, toon dit dan aan wie deze dienst beheert: in het logboek staat wat er mis is.
+refused-provider-denied = De aanmelddienst van uw organisatie heeft u niet toegelaten, of u hebt het aanmelden afgebroken.
+refused-provider-denied-next = Meld u opnieuw aan, of vraag het aan wie uw account beheert.
+refused-provider-state = Dit aanmelden is niet in deze browser begonnen.
+refused-provider-state-next = Meld u opnieuw aan, en open het adres van deze pagina niet met de hand.
+refused-provider-used = Dit aanmelden is al eerder voltooid.
+refused-provider-used-next = Meld u opnieuw aan.
+refused-provider-expired = Het aanmelden heeft te lang geduurd.
+refused-provider-expired-next = Meld u opnieuw aan, binnen tien minuten.
+refused-provider-code = De aanmelddienst van uw organisatie aanvaardt dit aanmelden niet meer.
+refused-provider-code-next = Meld u opnieuw aan.
+refused-provider-role = Uw organisatie kent u, maar u hebt hier geen rol.
+refused-provider-role-next = Vraag aan wie uw account beheert om de rol van lezer of beheerder van deze dienst.

@@ -52,3 +52,25 @@ refused-not-found = Sidan finns inte.
 refused-not-found-next = Den kan ha haft en annan adress, eller så är det den visade borta.
 refused-wrong-host = Tjänsten svarar inte under det här namnet.
 refused-wrong-host-next = Öppna den under adressen som den skrev ut, eller ställ in web.public_url.
+refused-service = Tjänsten kunde inte göra detta.
+refused-service-next = Loggen säger varför; försök igen när orsaken är åtgärdad.
+
+# Det som nekas den som kommer från inloggningstjänsten.
+refused-provider-unreachable = Din organisations inloggningstjänst svarar inte.
+refused-provider-unreachable-next = Försök igen om en stund. På tjänstens dator kan en lokal administratör skapa en länk; loggen säger vad som är fel.
+refused-provider-error = Din organisations inloggningstjänst rapporterade ett fel.
+refused-provider-error-next = Försök igen. Om det inte hjälper, visa detta för den som sköter tjänsten: loggen säger vad som rapporterades.
+refused-provider-answer = Det går inte att lita på det som din organisations inloggningstjänst säger.
+refused-provider-answer-next = Försök igen. Om det inte hjälper, visa detta för den som sköter tjänsten: loggen säger vad som är fel.
+refused-provider-denied = Din organisations inloggningstjänst släppte inte in dig, eller så avbröt du.
+refused-provider-denied-next = Logga in på nytt, eller fråga den som hanterar ditt konto.
+refused-provider-state = Den här inloggningen började inte i den här webbläsaren.
+refused-provider-state-next = Logga in på nytt, och öppna inte sidans adress för hand.
+refused-provider-used = Den här inloggningen har redan slutförts.
+refused-provider-used-next = Logga in på nytt.
+refused-provider-expired = Inloggningen tog för lång tid.
+refused-provider-expired-next = Logga in på nytt, inom tio minuter.
+refused-provider-code = Din organisations inloggningstjänst godtar inte längre den här inloggningen.
+refused-provider-code-next = Logga in på nytt.
+refused-provider-role = Din organisation känner dig, men du har ingen roll här.
+refused-provider-role-next = Be den som hanterar ditt konto om rollen som läsare eller administratör för den här tjänsten.

@@ -5,7 +5,7 @@ mod negotiate;
 #[cfg(test)]
 mod tests;
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue, concurrent::FluentBundle};
 use licensor::event::{Event, EventKind};
@@ -91,7 +91,7 @@ impl fmt::Debug for Languages {
 }
 
 /// What is said on every screen: the frame, signing in, events.
-fn common(language: Language) -> Files {
+pub(crate) fn common(language: Language) -> Files {
     match language {
         Language::En => {
             &[include_str!("../../locales/en/common.ftl"), include_str!("../../locales/en/events.ftl")]
@@ -184,25 +184,31 @@ impl Texts {
         Some(self.0.bundle.format_pattern(pattern, Some(&arguments), &mut errors).into_owned())
     }
 
-    /// What an event says.
+    /// What an event says, with times as they are in `zone`.
     #[must_use]
-    pub fn event(&self, event: &Event) -> String {
-        let arguments =
-            event.arguments.iter().map(|(name, value)| (name.as_str(), self.event_argument(name, value)));
-        self.find(event.kind.name(), arguments).unwrap_or_else(|| event.kind.message(&event.arguments))
+    pub fn event(&self, event: &Event, zone: &Zone) -> String {
+        let shown = |(name, value): (&String, &String)| {
+            // What people have written stays as it is.
+            let value = if name == "description" { value.clone() } else { self.fact(value, zone) };
+            (name.clone(), value)
+        };
+        let arguments: BTreeMap<String, String> = event.arguments.iter().map(shown).collect();
+        let values = arguments.iter().map(|(name, value)| (name.as_str(), value.as_str().into()));
+        self.find(event.kind.name(), values).unwrap_or_else(|| event.kind.message(&arguments))
+    }
+
+    /// A fact as people read it: a time that is written as programs read it (RFC 3339) has the form of the language.
+    #[must_use]
+    pub fn fact(&self, value: &str, zone: &Zone) -> String {
+        match value.parse() {
+            Ok(time) => self.0.format.time(time, zone),
+            Err(_) => value.to_owned(),
+        }
     }
 
     /// What a kind of event is called.
     #[must_use]
     pub fn event_name(&self, kind: EventKind) -> String {
         self.find(&format!("{}-name", kind.name()), []).unwrap_or_else(|| kind.name().to_owned())
-    }
-
-    /// Times in events are written as programs read them.
-    fn event_argument<'a>(&self, name: &str, value: &'a str) -> FluentValue<'a> {
-        match value.parse::<jiff::Timestamp>() {
-            Ok(time) if name != "description" => FluentValue::from(self.0.format.time(time, &Zone::utc())),
-            _ => FluentValue::from(value),
-        }
     }
 }

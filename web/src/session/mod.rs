@@ -164,11 +164,7 @@ impl Sessions {
         let Some(octets) = self.0.store.get(&key).await? else { return Err(Refusal::LinkUnknown) };
         let record = LinkRecord::decode(&*octets).map_err(|error| Error::internal("link", error))?;
         if record.used_at != 0 {
-            let event = Event::new(EventKind::SignInRefused)
-                .by(&name(record.uid))
-                .argument("person", name(record.uid));
-            self.0.events.raise(event).await?;
-            return Err(Refusal::LinkUsed);
+            return Err(self.used_again(record.uid).await?);
         }
         if self.now() >= record.expires_at {
             return Err(Refusal::LinkExpired);
@@ -178,11 +174,11 @@ impl Sessions {
         }
         let person = Person { name: name(record.uid), role: Role::Administrator, uid: Some(record.uid) };
         let mut batch = Batch::new();
-        let used = LinkRecord { used_at: self.now().max(1), ..record };
+        let used = LinkRecord { used_at: self.now().max(1), ..record.clone() };
         batch.expect(key.clone(), Some(octets)).put(key, used.encode_to_vec());
         match self.begin(&person, batch).await {
             // Somebody was faster with the same link.
-            Err(StoreError::Conflict { .. }) => Err(Refusal::LinkUsed),
+            Err(StoreError::Conflict { .. }) => Err(self.used_again(record.uid).await?),
             begun => Ok(begun?),
         }
     }
@@ -249,12 +245,12 @@ impl Sessions {
     /// Adds to `batch` that some records which are of no more use go.
     async fn sweep(&self, batch: &mut Batch) -> std::result::Result<(), StoreError> {
         let now = self.now();
-        for (key, value) in self.0.store.scan(SESSION, SESSION, SWEPT).await? {
+        for (key, value) in self.some(SESSION).await? {
             if SessionRecord::decode(&*value).is_ok_and(|record| now >= record.expires_at) {
                 batch.delete(key);
             }
         }
-        for (key, value) in self.0.store.scan(LINK, LINK, SWEPT).await? {
+        for (key, value) in self.some(LINK).await? {
             if LinkRecord::decode(&*value)
                 .is_ok_and(|record| now >= record.expires_at.saturating_add(REMEMBERED))
             {
@@ -262,6 +258,22 @@ impl Sessions {
             }
         }
         Ok(())
+    }
+
+    /// Records from a random place on, around the end: the first ones may be good for long, and others shall have their turn.
+    async fn some(&self, prefix: &[u8]) -> std::result::Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        let place = key(prefix, &random_bytes().unwrap_or_default());
+        let mut pairs = self.0.store.scan(prefix, &place, SWEPT).await?;
+        let rest = self.0.store.scan(prefix, prefix, SWEPT.saturating_sub(pairs.len())).await?;
+        pairs.extend(rest.into_iter().take_while(|(key, _)| *key < place));
+        Ok(pairs)
+    }
+
+    /// Tells that a link was used again.
+    async fn used_again(&self, uid: u32) -> std::result::Result<Refusal, StoreError> {
+        let event = Event::new(EventKind::SignInRefused).by(&name(uid)).argument("person", name(uid));
+        self.0.events.raise(event).await?;
+        Ok(Refusal::LinkUsed)
     }
 }
 

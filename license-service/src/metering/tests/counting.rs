@@ -217,9 +217,14 @@ async fn a_recount_finds_what_was_changed() {
 #[tokio::test]
 async fn another_who_counts_on_the_same_store_is_noticed() {
     let scene = Scene::open(&[acme(ZONE)]).await;
-    let clock: SharedClock = scene.clock.clone();
-    let subscribed = scene.entitlements.subscribe();
-    let other = Metering::open(&scene.config, scene.ledger.clone(), clock, subscribed).await.unwrap();
+    let other = Metering::open(MeteringParts {
+        config: scene.config.clone(),
+        ledger: scene.ledger.clone(),
+        clock: scene.clock.clone(),
+        entitlements: scene.entitlements.subscribe(),
+        metrics: Metrics::shared(),
+    });
+    let other = other.await.unwrap();
     for id in 0..20_u64 {
         let usage = scene.usage(&id.to_string(), 1);
         let (first, second) = if id % 2 == 0 { (&scene.metering, &other) } else { (&other, &scene.metering) };

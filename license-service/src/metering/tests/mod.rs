@@ -89,10 +89,14 @@ impl Scene {
         let shared_clock: SharedClock = clock.clone();
         let events = EventLog::open(shared.clone(), shared_clock.clone(), Metrics::shared()).await.unwrap();
         let ledger = Arc::new(Ledger::new(shared, Arc::new(events), Expiry::default()));
-        let metering =
-            Metering::open_with(&config, ledger.clone(), shared_clock, entitlements.subscribe(), many())
-                .await
-                .unwrap();
+        let parts = MeteringParts {
+            config: config.clone(),
+            ledger: ledger.clone(),
+            clock: shared_clock,
+            entitlements: entitlements.subscribe(),
+            metrics: Metrics::shared(),
+        };
+        let metering = Metering::open_with(parts, many()).await.unwrap();
         metering.tick().await.unwrap();
         Self { folder: None, clock, entitlements, config, store, ledger, metering }
     }

@@ -165,7 +165,7 @@ async fn after_a_rotation_it_is_signed_anew_and_those_who_know_either_anchor_bel
     assert!(put(&bench, &text).await.unwrap().unchanged);
     let second = [authority.activate_rotation("test").await.unwrap().trust_anchor().to_vec()];
     let new = put(&bench, &text).await.unwrap();
-    assert_eq!((new.unchanged, new.record.version), (false, 2));
+    assert_eq!((new.unchanged, new.record.version), (false, 1));
     assert!(put(&bench, &text).await.unwrap().unchanged);
     let now = bench.clock.now();
     assert!(believed(&old.jws, &second, now).is_err());
@@ -173,6 +173,28 @@ async fn after_a_rotation_it_is_signed_anew_and_those_who_know_either_anchor_bel
         (believed(&old.jws, &first, now).unwrap(), believed(&new.jws, &second, now).unwrap());
     assert_eq!(believed(&new.jws, &first, now).unwrap(), after, "by the cross-certificate");
     assert_eq!(before.iss, after.iss);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_fetched_after_a_rotation_is_signed_anew_once_and_stays_the_version_that_it_is() {
+    let bench = Bench::new().await;
+    let authority = &bench.authority;
+    let peer = peer_of(&bench.enroll("a").await);
+    let text = document("Acme", 1, "version = 7");
+    let old = put(&bench, &text).await.unwrap();
+    authority.prepare_rotation("test").await.unwrap();
+    let anchors = [authority.activate_rotation("test").await.unwrap().trust_anchor().to_vec()];
+    let caller = authority.identify(Some(&peer)).await.unwrap();
+    let given = authority.entitlements_for(&caller).await.unwrap();
+    let [(record, jws)] = given.as_slice() else { panic!("{given:?}") };
+    let claims = believed(jws, &anchors, bench.clock.now()).unwrap();
+    assert_eq!((&*claims.sub, claims.entitlement.version), ("Example", 7));
+    assert_eq!((record.put_at, &record.put_by), (old.record.put_at, &old.record.put_by));
+    assert_eq!(authority.entitlements_for(&caller).await.unwrap(), given);
+    let again = put(&bench, &text).await.unwrap();
+    assert!(again.unchanged && again.jws == *jws);
+    let events = bench.events("").await.into_iter().filter(|(id, _)| *id == 126).count();
+    assert_eq!(events, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
