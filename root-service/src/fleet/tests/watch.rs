@@ -63,10 +63,11 @@ impl Bench {
     }
 
     /// Lets time pass by such steps until there is this to be seen.
-    async fn until(&self, step: Duration, wanted: impl Fn(&View) -> bool) {
+    async fn until(&self, step: Duration, wanted: impl Fn(&View) -> bool, meanwhile: impl Fn()) {
         let mut view = self.fleet.subscribe();
         // Whoever is about to wait for the clock may not do so yet.
         while tokio::time::timeout(Duration::from_millis(20), view.wait_for(&wanted)).await.is_err() {
+            meanwhile();
             self.clock.advance(step);
         }
     }
@@ -92,7 +93,7 @@ async fn the_fleet_is_read_when_somebody_looks_and_forgotten_when_nobody_does() 
     bench.put("a", NOW + DAY, false, Some(EventKind::CertificateRenewed)).await;
     bench.put("b", NOW - DAY, false, Some(EventKind::TokenCreated)).await;
     bench.put("c", NOW + 9 * DAY, false, Some(EventKind::NodeEnrolled)).await;
-    bench.until(Duration::from_secs(1), |view| view.read == 3).await;
+    bench.until(Duration::from_secs(1), |view| view.read == 3, || bench.fleet.look()).await;
     assert_eq!(bench.names().await, ["a", "b", "c"]);
     let view = bench.fleet.view().await;
     let counts = bench.fleet.counts(&view).await.unwrap();
@@ -100,7 +101,7 @@ async fn the_fleet_is_read_when_somebody_looks_and_forgotten_when_nobody_does() 
     // Time passes while nothing happens.
     bench.clock.set(from_unix_seconds(NOW + DAY));
     assert_eq!(bench.fleet.counts(&view).await.unwrap().buckets, [1, 1, 1, 0, 0, 0, 0]);
-    bench.until(Duration::from_secs(100), |view| view.index.is_none()).await;
+    bench.until(Duration::from_secs(100), |view| view.index.is_none(), || {}).await;
     assert_eq!(bench.names().await, ["b", "a", "c"], "it is read anew");
     drop(stop);
     working.abort();
