@@ -34,7 +34,10 @@ struct ResultLabels {
 
 /// Calls by outcome: `ok`, or the reason of the error.
 #[derive(Debug, Clone, Default)]
-pub struct Outcomes(Family<ResultLabels, Counter>);
+pub struct Outcomes {
+    by_result: Family<ResultLabels, Counter>,
+    failures: Counter,
+}
 
 impl Outcomes {
     /// Counts a success.
@@ -45,15 +48,22 @@ impl Outcomes {
     /// Counts a failure.
     pub fn failed(&self, reason: crate::error::Reason) {
         self.count(reason.as_str());
+        self.failures.inc();
+    }
+
+    /// Failures since the service started, whatever their reasons.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.failures.get()
     }
 
     /// Shows that there was no success yet.
     fn begin(&self) {
-        drop(self.0.get_or_create(&ResultLabels { result: "ok" }));
+        drop(self.by_result.get_or_create(&ResultLabels { result: "ok" }));
     }
 
     fn count(&self, result: &'static str) {
-        self.0.get_or_create(&ResultLabels { result }).inc();
+        self.by_result.get_or_create(&ResultLabels { result }).inc();
     }
 }
 
@@ -136,8 +146,8 @@ impl Metrics {
             "Calls on the TLS port whose answer has not begun",
             metrics.calls_under_way.clone(),
         );
-        registry.register("renewals", "Renewals by outcome", metrics.renewals.0.clone());
-        registry.register("enrollments", "Enrolments by outcome", metrics.enrollments.0.clone());
+        registry.register("renewals", "Renewals by outcome", metrics.renewals.by_result.clone());
+        registry.register("enrollments", "Enrolments by outcome", metrics.enrollments.by_result.clone());
         metrics.renewals.begin();
         metrics.enrollments.begin();
         // Every kind is there from the start: an alert on an increase sees the first one, too.

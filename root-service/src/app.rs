@@ -24,6 +24,7 @@ use licensor::{
     telemetry::Metrics,
     tls,
 };
+use licensor_web::{screen::Screen, serve as web_port};
 use proto::{
     certification::v1::{
         certification_admin_service_server::{self, CertificationAdminServiceServer},
@@ -39,9 +40,11 @@ use crate::{
     authority::{Authority, AuthorityFiles, OwnServer},
     config::Config,
     expiry_watch::ExpiryWatch,
+    fleet::{FleetWatch, Rules},
     ledger::{Ledger, UpstreamKind},
     rpc::{AdminRpc, CertificationRpc, all_events, own_events},
     upstream::{self, Upstream},
+    web::{self, Site},
 };
 
 /// Everything below the ports.
@@ -89,6 +92,11 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     let core = Core::open(&config, &clock, None).await?;
     let listener = bind(config.listen, "listen").await?;
     let ops_listener = bind(config.ops_listen, "ops_listen").await?;
+    let web_address = config.web.address(None);
+    let web_listener = match web_address {
+        Some(address) => Some((address, bind(address, "web.listen").await?)),
+        None => None,
+    };
     let admin_path = admin::socket_path(&config.admin, &config.data_dir);
     let admin_listener = admin::listen(&admin_path, &config.admin)?;
 
@@ -99,10 +107,13 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     let tls = tls::server_config(Arc::new(tls::Current(own_server.current())), clock.clone())?;
     let (stop, shutdown) = Shutdown::channel();
     let (ticker, ticks) = watch::channel(0);
+    let screen = web_address
+        .map(|address| web::screen(&config, address, core.store.clone(), &core.authority, &shutdown));
+    let screen = screen.transpose()?.map(Arc::new);
 
     parts.start(
         "the admin socket",
-        serve_admin(&config, &core, &clock, admin_listener, ticks.clone(), shutdown.clone())?,
+        serve_admin(&config, &core, screen.clone(), admin_listener, ticks.clone(), shutdown.clone())?,
     );
     let acceptor = Acceptor { tls, limits: config.limits.clone(), metrics: core.metrics.clone() };
     let (reflection_v1, reflection_v1alpha) =
@@ -135,6 +146,15 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
         Ok(public.serve_with_incoming_shutdown(incoming, stopped.wait()).await?)
     });
     parts.start("the port for operations", ops::serve(ops_listener, ops_routes(&core), shutdown.clone()));
+    if let (Some((address, listener)), Some(screen)) = (web_listener, screen) {
+        let own = Arc::new(tls::Current(own_server.current()));
+        let tls = web_port::tls(&config.web, address, own, clock.clone())?;
+        let (origin, fleet) = (screen.origin.clone(), fleet(&config, &core, &clock));
+        parts.start("the fleet", fleet.clone().run(shutdown.clone()));
+        let routes = web::routes(Arc::new(site(&config, &core, screen, fleet)));
+        parts.start("the fleet page", web_port::serve(listener, tls, routes, shutdown.clone()));
+        tracing::info!(web = origin, "the fleet page is served");
+    }
     let watch = ExpiryWatch {
         authority: core.authority.clone(),
         own_server,
@@ -159,10 +179,26 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     outcome
 }
 
+fn fleet(config: &Config, core: &Core, clock: &SharedClock) -> Arc<FleetWatch> {
+    let rules = Rules { expiry: config.expiry.clone(), renew_at: config.renewal.at };
+    FleetWatch::new(core.authority.ledger().clone(), clock.clone(), rules)
+}
+
+fn site(config: &Config, core: &Core, screen: Arc<Screen>, fleet: Arc<FleetWatch>) -> Site {
+    Site {
+        screen,
+        clock: core.authority.clock().clone(),
+        authority: core.authority.clone(),
+        fleet,
+        metrics: core.metrics.clone(),
+        expiry: config.expiry.clone(),
+    }
+}
+
 fn serve_admin(
     config: &Config,
     core: &Core,
-    clock: &SharedClock,
+    screen: Option<Arc<Screen>>,
     listener: tokio::net::UnixListener,
     ticks: watch::Receiver<u64>,
     shutdown: Shutdown,
@@ -172,7 +208,8 @@ fn serve_admin(
         authority: core.authority.clone(),
         audit: core.audit.clone(),
         upstream: core.upstream.clone(),
-        clock: clock.clone(),
+        clock: core.authority.clock().clone(),
+        screen,
     };
     let events = EventRpc::new(core.events.clone(), all_events(), &config.limits, shutdown.clone());
     let server = tonic::transport::Server::builder()

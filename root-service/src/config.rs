@@ -7,6 +7,7 @@ use std::{
 };
 
 use licensor::config::{self, Admin, ConfigError, Expiry, Limits, Log, Span, StoreConfig, host_and_port};
+use licensor_web::config::WebConfig;
 use serde::{Deserialize, Serialize};
 
 /// Where the file is unless `--config` says otherwise.
@@ -53,6 +54,9 @@ pub(crate) struct Config {
     pub(crate) revocation: RevocationConfig,
     #[serde(default)]
     pub(crate) store: StoreConfig,
+    /// The fleet page; there is none unless `web.listen` says where.
+    #[serde(default)]
+    pub(crate) web: WebConfig,
 }
 
 /// `[authority]`.
@@ -155,6 +159,7 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         self.expiry.check()?;
         self.limits.check()?;
+        self.web.check()?;
         if !(0.1..=0.95).contains(&self.renewal.at) {
             return Err(ConfigError::unusable(
                 "renewal.at",
@@ -256,9 +261,22 @@ mod tests {
             "[certificate]\nvalidity = \"0s\"",
             "[limits]\nconnections = 0",
             "[expiry]\nmonth = \"1d\"\nweek = \"2d\"",
+            "[web]\nsession = \"1s\"",
+            "[web]\npublic_url = \"fleet.example.com\"",
+            "[web]\ncertificate = \"web.pem\"",
         ] {
             assert!(toml_config(&format!("data_dir = \"x\"\n{wrong}")).check().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn there_is_no_fleet_page_unless_the_configuration_says_where() {
+        let config = |text: &str| toml_config(&format!("data_dir = \"x\"\n{text}"));
+        assert_eq!(config("").web.address(None), None);
+        assert_eq!(config("[web]\nenabled = true").web.address(None), None);
+        let listen = "[web]\nlisten = \"127.0.0.1:7446\"";
+        assert_eq!(config(listen).web.address(None), Some("127.0.0.1:7446".parse().unwrap()));
+        assert_eq!(config(&format!("{listen}\nenabled = false")).web.address(None), None);
     }
 
     fn toml_config(text: &str) -> Config {

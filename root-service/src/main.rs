@@ -8,10 +8,12 @@ mod commands;
 mod config;
 mod entitlement;
 mod expiry_watch;
+mod fleet;
 mod ledger;
 mod profile;
 mod rpc;
 mod upstream;
+mod web;
 
 use std::process::ExitCode;
 

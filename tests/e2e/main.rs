@@ -13,6 +13,7 @@ mod crashes;
 mod entitlement_root;
 mod entitlements;
 mod expiry;
+mod fleet;
 mod full_disk;
 mod issued;
 mod licence;

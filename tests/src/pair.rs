@@ -28,6 +28,8 @@ pub struct RootOptions {
     pub tables: String,
     /// Environment of every command.
     pub environment: Vec<(String, String)>,
+    /// Whether it has a fleet page, on its port for browsers.
+    pub web: bool,
 }
 
 /// A root certification service.
@@ -44,8 +46,9 @@ impl Root {
         let public_address = options.public_address.as_deref().unwrap_or("127.0.0.1:{port}");
         let config = format!(
             "data_dir = \"{{folder}}/data\"\nlisten = \"127.0.0.1:{{port}}\"\nops_listen = \"127.0.0.1:{{ops_port}}\"\n\
-             public_address = \"{public_address}\"\n{}",
-            options.tables
+             public_address = \"{public_address}\"\n{}\n{}",
+            options.tables,
+            if options.web { "[web]\nlisten = \"127.0.0.1:{web_port}\"" } else { "" }
         );
         Self { service: Service::new("root-service", &config, options.environment), entitled: Once::new() }
     }

@@ -84,7 +84,7 @@ pub struct Service {
     pub port: u16,
     /// Plain HTTP port for operations.
     pub ops_port: u16,
-    /// Port of the screen, of a licensing server.
+    /// Port of the screen, if the configuration names it.
     pub web_port: u16,
 }
 

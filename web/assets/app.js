@@ -66,7 +66,11 @@
         if (!other || other.outerHTML === part.outerHTML) continue;
         if (part.querySelector('form :focus')) continue;
         const focus = part.contains(document.activeElement) ? document.activeElement.id : '';
-        part.replaceWith(document.importNode(other, true));
+        // What somebody has scrolled to stays in sight.
+        const scrolled = [...part.querySelectorAll('.scroll')].map((box) => [box.scrollLeft, box.scrollTop]);
+        const next = document.importNode(other, true);
+        part.replaceWith(next);
+        next.querySelectorAll('.scroll').forEach((box, index) => box.scrollTo(...(scrolled[index] ?? [0, 0])));
         if (focus) document.getElementById(focus)?.focus();
       }
       lost.hidden = true;

@@ -142,6 +142,51 @@ fn stack(x: usize, height: u64, included: u64) -> Markup {
     }
 }
 
+/// A bin of a histogram.
+#[derive(Debug, Clone)]
+pub struct Bin {
+    /// Below it.
+    pub label: String,
+    /// Its value as it is written above it.
+    pub figure: String,
+    /// What it shows, in words.
+    pub title: String,
+    /// How many are in it.
+    pub value: u64,
+    /// How it is coloured.
+    pub tone: &'static str,
+    /// Where a click leads.
+    pub href: String,
+    /// Whether it is the one whose content is shown.
+    pub current: bool,
+}
+
+/// Bins side by side, each a link. `label` says what they show.
+#[must_use]
+pub fn histogram(bins: &[Bin], label: &str) -> Markup {
+    let highest = u128::from(bins.iter().map(|bin| bin.value).max().unwrap_or_default().max(1));
+    // What is not empty can be seen, however little it is.
+    let height = |value: u64| match value {
+        0 => 0,
+        value => u64::try_from(u128::from(value) * 110 / highest).unwrap_or(110).max(2),
+    };
+    let width = bins.len().max(1) * 64;
+    html! {
+        svg class="columns histogram" viewBox={ "0 0 " (width) " 156" } role="group" aria-label=(label) {
+            @for (index, bin) in bins.iter().enumerate() {
+                @let (x, height) = (index * 64, height(bin.value));
+                a href=(bin.href) aria-label=(bin.title) aria-current=[bin.current.then_some("true")] {
+                    title { (bin.title) }
+                    rect class="target" x=(x) y="0" width="64" height="156" {}
+                    rect class={ "part " (bin.tone) } x=(x + 10) y=(134 - height) width="44" height=(height) {}
+                    text class="figure" x=(x + 32) y=(128 - height) text-anchor="middle" { (bin.figure) }
+                    text x=(x + 32) y="150" text-anchor="middle" { (bin.label) }
+                }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +207,24 @@ mod tests {
         assert_eq!(place(0, 100, 500), 1000);
         assert_eq!(place(100, 100, 50), 1000);
         assert_eq!(place(i64::MIN / 2, i64::MAX / 2, 0), 500);
+    }
+
+    #[test]
+    fn a_bin_with_anything_in_it_can_be_seen_and_the_fullest_fits() {
+        let bin = |value: u64| Bin {
+            label: "<1".into(),
+            figure: value.to_string(),
+            title: "less".into(),
+            value,
+            tone: "calm",
+            href: "/?a=1&b=2".into(),
+            current: value == 1,
+        };
+        let text = histogram(&[bin(0), bin(1), bin(u64::MAX)], "all").into_string();
+        for part in ["height=\"0\"", "height=\"2\"", "height=\"110\"", "&lt;1", "/?a=1&amp;b=2"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert_eq!(text.matches("aria-current").count(), 1);
     }
 
     #[test]

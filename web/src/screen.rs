@@ -2,7 +2,11 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use licensor::{clock::SharedClock, serve::Shutdown};
+use licensor::{
+    clock::SharedClock,
+    error::{Error, Reason, Result},
+    serve::Shutdown,
+};
 use tokio::sync::Semaphore;
 
 use crate::{config::WebConfig, language::Languages, oidc::Provider, session::Sessions};
@@ -91,4 +95,18 @@ impl Screen {
     pub fn link(&self, secret: &str) -> String {
         format!("{}/sign-in/{secret}", self.origin)
     }
+}
+
+/// A link for the local administrator `uid`, and when it expires (seconds since 1970).
+///
+/// # Errors
+/// `SCREEN_DISABLED` if there is no screen, and what the store says.
+pub async fn sign_in_link(screen: Option<&Screen>, uid: u32) -> Result<(String, i64)> {
+    let screen = screen.ok_or_else(|| {
+        let message =
+            "this service has no screen: set `web.listen`, without `web.enabled = false`, and restart it";
+        Error::new(Reason::ScreenDisabled, message)
+    })?;
+    let (secret, expires_at) = screen.sessions.link(uid).await?;
+    Ok((screen.link(&secret), expires_at))
 }

@@ -6,7 +6,7 @@ use futures_util::Stream;
 use licensor::admin::{self, caller_name};
 use licensor::clock::{from_unix_seconds, timestamp};
 use licensor::error::Error;
-use licensor_web::screen::Screen;
+use licensor_web::screen::{Screen, sign_in_link};
 use proto::licensing::v1::{
     AcceptClockRequest, AcceptClockResponse, ActivateEntitlementRequest, ActivateEntitlementResponse,
     AddEventRequest, AddEventResponse, CheckEntitlementRequest, CheckEntitlementResponse, CheckUsageRequest,
@@ -22,7 +22,7 @@ use tonic::{Request, Response, Status};
 
 use super::{access, metering::check_usage, shown, system_event};
 use crate::{
-    access::Access, metering::Metering, renewal::Renewal, system_event::SystemEvents, updates::Updates, web,
+    access::Access, metering::Metering, renewal::Renewal, system_event::SystemEvents, updates::Updates,
 };
 
 /// Serves what the local administrator does: enrolment, renewal, entitlements, access tokens, events, and the recount of
@@ -162,7 +162,7 @@ impl LicensingAdminService for AdminRpc {
     ) -> Result<Response<CreateSignInLinkResponse>, Status> {
         let uid = admin::caller(request.extensions())
             .ok_or_else(|| Error::internal("admin socket", "the caller has no uid"))?;
-        let (url, expires_at) = web::link(self.screen.as_deref(), uid).await?;
+        let (url, expires_at) = sign_in_link(self.screen.as_deref(), uid).await?;
         let expire_time = Some(timestamp(from_unix_seconds(expires_at)));
         Ok(Response::new(CreateSignInLinkResponse { url, expire_time }))
     }

@@ -6,7 +6,6 @@ mod banners;
 mod events;
 mod licences;
 mod live;
-mod person;
 mod shown;
 mod statements;
 mod status;
@@ -37,8 +36,6 @@ use crate::{
     config::DatabaseKind, credential::Credential, ledger::Ledger, licensing::Licensing, metering::Metering,
     renewal::Renewal, system_event::SystemEvents, updates::Updates,
 };
-
-pub(crate) use person::link;
 
 /// What the pages show, and change.
 #[derive(Debug)]

@@ -295,13 +295,16 @@ impl Authority {
     /// The span in which the holder of a certificate should renew: a fifteenth of its lifetime around the configured
     /// share of it.
     pub(crate) fn renewal_window(&self, issued_at: i64, not_after: i64) -> (SystemTime, SystemTime) {
-        let lifetime = Duration::from_secs(u64::try_from(not_after - issued_at).unwrap_or_default());
-        let at = |share: f64| from_unix_seconds(issued_at) + lifetime.mul_f64(share);
-        (
-            at((self.config.renewal.at - 1.0 / 30.0).max(0.0)),
-            at((self.config.renewal.at + 1.0 / 30.0).min(0.98)),
-        )
+        renewal_window(self.config.renewal.at, issued_at, not_after)
     }
+}
+
+/// The span in which the holder of a certificate should renew that is valid from `issued_at` to `not_after`: around the share
+/// `renew_at` of its lifetime.
+pub(crate) fn renewal_window(renew_at: f64, issued_at: i64, not_after: i64) -> (SystemTime, SystemTime) {
+    let lifetime = Duration::from_secs(u64::try_from(not_after - issued_at).unwrap_or_default());
+    let at = |share: f64| from_unix_seconds(issued_at) + lifetime.mul_f64(share);
+    (at((renew_at - 1.0 / 30.0).max(0.0)), at((renew_at + 1.0 / 30.0).min(0.98)))
 }
 
 pub(crate) fn profile(config: &Config) -> Profile {

@@ -60,7 +60,8 @@ pub(crate) async fn create(authority: &Authority, passphrase: Option<&[u8]>, pie
         if page.is_empty() {
             break;
         }
-        for (key, value) in page {
+        // Who was signed in when the backup was made is not when it is restored.
+        for (key, value) in page.into_iter().filter(|(key, _)| !licensor_web::session::is_of_session(key)) {
             end.pairs += 1;
             if let Some(Ok(position)) = key.strip_prefix(EVENTS).map(<[u8; 8]>::try_from) {
                 end.entries = end.entries.max(u64::from_be_bytes(position));

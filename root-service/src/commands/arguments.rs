@@ -7,7 +7,7 @@ use clap_complete::Shell;
 use licensor::{cli::Output, config::parse_span, events_cli::EventsCommand};
 use proto::certification::v1::{RevocationReason, UpstreamKind};
 
-use super::entitlement::EntitlementCommand;
+use super::{entitlement::EntitlementCommand, web::WebCommand};
 
 /// Root certification service: enrols licensing servers, issues and renews their licensor certificates.
 #[derive(Debug, Parser)]
@@ -87,6 +87,9 @@ pub(super) enum Command {
     /// What happened
     #[command(subcommand, after_help = "Example:\n  root-service events list --id 18")]
     Events(EventsCommand),
+    /// The fleet page: licensing servers by expiry, in a browser
+    #[command(subcommand, after_help = "Example:\n  root-service web login")]
+    Web(WebCommand),
     /// Sum up this root
     #[command(after_help = "Example:\n  root-service status --output json")]
     Status,

@@ -4,6 +4,7 @@ mod arguments;
 mod authority;
 mod entitlement;
 mod shown;
+mod web;
 
 use std::{
     io::{self, Write},
@@ -141,6 +142,7 @@ async fn administer(command: Command, channel: Channel, output: Output) -> Resul
         Command::Backup(command) => create_backup(command, &mut client, output).await,
         Command::Audit(command) => audit(command, &mut client, output).await,
         Command::Events(command) => events_cli::run(command, channel, output).await,
+        Command::Web(command) => web::run(command, &mut client, output).await,
         Command::Status => status(&mut client, output).await,
         // Done before anyone connects.
         Command::Init { .. } | Command::Serve | Command::Completions { .. } => Ok(()),

@@ -5,6 +5,7 @@ mod audit;
 mod authorities;
 mod entitlement;
 mod expiry;
+mod fleet;
 mod record;
 mod revocation;
 
@@ -25,6 +26,7 @@ use verifier::certificate;
 
 pub(crate) use authorities::Change;
 pub(crate) use entitlement::Signed;
+pub(crate) use fleet::Worth;
 use record::AuthorityCertificateRecord;
 pub(crate) use record::{
     AuditState, AuthoritiesRecord, CertificateRecord, Current, EntitlementRecord, GenerationRecord,
@@ -183,6 +185,7 @@ impl Ledger {
             issued_at: certificate.issued_at,
             warned: false,
             revoked: false,
+            not_after: certificate.not_after,
         };
         let node_key = key(NODE, &node.name);
         // As it was read: of two renewals one wins, and none gets past a warning that is just being raised.

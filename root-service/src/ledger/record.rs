@@ -50,6 +50,10 @@ pub(crate) struct Current {
     pub(crate) warned: bool,
     #[prost(bool, tag = "5")]
     pub(crate) revoked: bool,
+    /// Seconds since 1970, so that whoever sums up all nodes need not read a certificate for each; 0 in what an older release
+    /// wrote.
+    #[prost(int64, tag = "6")]
+    pub(crate) not_after: i64,
 }
 
 /// A certificate that was issued; never changed. Key: `certificate/<octets of the serial>`.

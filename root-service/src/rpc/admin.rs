@@ -3,26 +3,27 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use licensor::{
-    admin::caller_name,
-    clock::SharedClock,
+    admin::{caller, caller_name},
+    clock::{SharedClock, from_unix_seconds, timestamp},
     error::{Error, Reason, Result},
     event::{Event, EventKind},
 };
+use licensor_web::screen::{Screen, sign_in_link};
 use proto::certification::v1::{
     self as pb, ActivateRotationRequest, ActivateRotationResponse, AuditFinding, CreateBackupRequest,
-    CreateBackupResponse, CreateTokenRequest, CreateTokenResponse, DecommissionNodeRequest,
-    DecommissionNodeResponse, ExportAuthorityRequestRequest, ExportAuthorityRequestResponse,
-    GetAuthorityRequest, GetAuthorityResponse, GetCertificateRequest, GetCertificateResponse, GetNodeRequest,
-    GetNodeResponse, GetRootStatusRequest, GetRootStatusResponse, ImportAuthorityAnswerRequest,
-    ImportAuthorityAnswerResponse, ListCertificatesRequest, ListCertificatesResponse,
-    ListEntitlementsRequest, ListEntitlementsResponse, ListNodesRequest, ListNodesResponse,
-    ListTokensRequest, ListTokensResponse, PrepareRotationRequest, PrepareRotationResponse,
-    ProveCertificateRequest, ProveCertificateResponse, PutEntitlementRequest, PutEntitlementResponse,
-    RenewAuthorityRequest, RenewAuthorityResponse, RetireAuthorityRequest, RetireAuthorityResponse,
-    RevokeCertificateRequest, RevokeCertificateResponse, RevokeTokenRequest, RevokeTokenResponse,
-    SetUpstreamRequest, SetUpstreamResponse, ShowEntitlementRequest, ShowEntitlementResponse,
-    SignRequestRequest, SignRequestResponse, VerifyAuditRequest, VerifyAuditResponse,
-    certification_admin_service_server::CertificationAdminService,
+    CreateBackupResponse, CreateSignInLinkRequest, CreateSignInLinkResponse, CreateTokenRequest,
+    CreateTokenResponse, DecommissionNodeRequest, DecommissionNodeResponse, ExportAuthorityRequestRequest,
+    ExportAuthorityRequestResponse, GetAuthorityRequest, GetAuthorityResponse, GetCertificateRequest,
+    GetCertificateResponse, GetNodeRequest, GetNodeResponse, GetRootStatusRequest, GetRootStatusResponse,
+    ImportAuthorityAnswerRequest, ImportAuthorityAnswerResponse, ListCertificatesRequest,
+    ListCertificatesResponse, ListEntitlementsRequest, ListEntitlementsResponse, ListNodesRequest,
+    ListNodesResponse, ListTokensRequest, ListTokensResponse, PrepareRotationRequest,
+    PrepareRotationResponse, ProveCertificateRequest, ProveCertificateResponse, PutEntitlementRequest,
+    PutEntitlementResponse, RenewAuthorityRequest, RenewAuthorityResponse, RetireAuthorityRequest,
+    RetireAuthorityResponse, RevokeCertificateRequest, RevokeCertificateResponse, RevokeTokenRequest,
+    RevokeTokenResponse, SetUpstreamRequest, SetUpstreamResponse, ShowEntitlementRequest,
+    ShowEntitlementResponse, SignRequestRequest, SignRequestResponse, VerifyAuditRequest,
+    VerifyAuditResponse, certification_admin_service_server::CertificationAdminService,
 };
 use tokio::sync::mpsc;
 use tokio_stream::{Stream, wrappers::ReceiverStream};
@@ -48,6 +49,8 @@ pub(crate) struct AdminRpc {
     pub(crate) audit: Arc<Audit>,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) clock: SharedClock,
+    /// The fleet page's, if there is one.
+    pub(crate) screen: Option<Arc<Screen>>,
 }
 
 #[tonic::async_trait]
@@ -390,6 +393,19 @@ impl CertificationAdminService for AdminRpc {
     ) -> Result<Response<GetRootStatusResponse>, Status> {
         let status = self.status().await;
         self.read("GetRootStatus", "", &caller_name(request.extensions()), status).await
+    }
+
+    async fn create_sign_in_link(
+        &self,
+        request: Request<CreateSignInLinkRequest>,
+    ) -> Result<Response<CreateSignInLinkResponse>, Status> {
+        let uid = caller(request.extensions())
+            .ok_or_else(|| Error::internal("admin socket", "the caller has no uid"))?;
+        let link = sign_in_link(self.screen.as_deref(), uid).await.map(|(url, expires_at)| {
+            let expire_time = Some(timestamp(from_unix_seconds(expires_at)));
+            CreateSignInLinkResponse { url, expire_time }
+        });
+        self.read("CreateSignInLink", "", &caller_name(request.extensions()), link).await
     }
 }
 

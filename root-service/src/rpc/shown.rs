@@ -15,7 +15,7 @@ use crate::{
     authority::{Generation, Generations},
     ledger::{
         AuthoritiesRecord, CertificateRecord, EntitlementRecord, GenerationRecord, Ledger, NodeRecord,
-        Standing, TokenRecord, TokenStanding, UpstreamKind,
+        Standing, TokenRecord, TokenStanding, UpstreamKind, Worth,
     },
 };
 
@@ -144,16 +144,13 @@ pub(super) async fn certificate(
     record: CertificateRecord,
     now: SystemTime,
 ) -> Result<pb::Certificate> {
-    let node = ledger.node(&record.node).await?;
-    let newest = node.map(|node| node.record.current.serial).unwrap_or_default();
-    let superseded = newest != record.serial;
+    let Worth { revocation, superseded_by, expired } = ledger.worth(&record, now).await?;
     let not_after = from_unix_seconds(record.not_after);
-    let revocation = ledger.revocation(&record.issuer_key_id, &record.serial).await?;
     let status = if revocation.is_some() {
         CertificateStatus::Revoked
-    } else if superseded {
+    } else if !superseded_by.is_empty() {
         CertificateStatus::Superseded
-    } else if now >= not_after {
+    } else if expired {
         CertificateStatus::Expired
     } else {
         CertificateStatus::Current
@@ -165,7 +162,7 @@ pub(super) async fn certificate(
         not_before: Some(timestamp(from_unix_seconds(record.not_before))),
         not_after: Some(timestamp(not_after)),
         status: status.into(),
-        superseded_by: if superseded { newest } else { String::new() },
+        superseded_by,
         issuer_key_id: record.issuer_key_id,
         certificate: record.licensor,
         server_certificate: record.server,

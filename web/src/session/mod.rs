@@ -20,6 +20,7 @@ use licensor::{
 };
 use prost::Message;
 
+pub use record::is_of_session;
 use record::{LINK, LinkRecord, SESSION, SessionRecord, key};
 
 use crate::refusal::Refusal;

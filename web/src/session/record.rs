@@ -37,6 +37,13 @@ pub(super) struct SessionRecord {
     pub(super) expires_at: i64,
 }
 
+/// Whether a key of the store is that of a link or a session: what stands for somebody who is signed in now, and is of no use
+/// to whom restores a backup.
+#[must_use]
+pub fn is_of_session(key: &[u8]) -> bool {
+    key.starts_with(LINK) || key.starts_with(SESSION)
+}
+
 pub(super) fn key(prefix: &[u8], digest: &[u8; 32]) -> Vec<u8> {
     [prefix, digest].concat()
 }
