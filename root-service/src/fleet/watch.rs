@@ -31,6 +31,8 @@ use crate::ledger::{Ledger, NodeRecord};
 const PAUSE: Duration = Duration::from_secs(1);
 /// How many times as long as a round took the pause after it is.
 const SHARE: u32 = 20;
+/// The longest pause, however long a round seems to have taken.
+const LONGEST: Duration = Duration::from_secs(60);
 /// How long after the last look the index is kept.
 const FORGET: Duration = Duration::from_secs(15 * 60);
 /// How long a page waits for the first index: that of a small fleet is there by then.
@@ -166,7 +168,7 @@ impl FleetWatch {
                 }
                 let took = self.clock.elapsed().saturating_sub(begun);
                 // A reading of all gives way by itself.
-                let pause = if whole { PAUSE } else { PAUSE.max(took * SHARE) };
+                let pause = if whole { PAUSE } else { (took * SHARE).clamp(PAUSE, LONGEST) };
                 self.clock.wait_until(self.clock.now() + pause, pause).await;
                 if matches!(round, Ok(false)) {
                     tokio::select! {

@@ -58,6 +58,8 @@ impl Bench {
     }
 
     async fn names(&self) -> Vec<String> {
+        self.fleet.look();
+        self.until(Duration::from_secs(1), |view| view.index.is_some(), || self.fleet.look()).await;
         let view = self.fleet.view().await;
         self.fleet.select(&view.index.unwrap(), all()).await.unwrap().names
     }
