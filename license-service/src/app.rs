@@ -293,6 +293,7 @@ fn screen(
         administrators: Administrators::new(&config.admin.uids),
         lifetime: config.web.session.0,
         link_lifetime: config.web.link.0,
+        rules: config.web.rules(),
     });
     let provider = Provider::load(&config.web, clock.clone())?;
     let screen = Screen::new(ScreenParts {

@@ -133,6 +133,7 @@ fn nodes_are_shown_by_expiry_found_and_told_apart() {
     let counted = [tally("current", 3), tally("revoked", 1), tally("decommissioned", 1), tally("expired", 0)];
     let page = shown(&browser, "/", &counted.each_ref().map(String::as_str));
     // What runs out first comes first, and what was ended last.
+    page.places(&["data-live-from=\"/live\""]);
     let places = page.places(&["node-days", "node-weeks", "node-year", "node-gone", "node-ended"]);
     assert!(places.is_sorted(), "{places:?}");
     page.places(&["less than a week left: 1", "a week to a month left: 1", "six to twelve months left: 1"]);

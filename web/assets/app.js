@@ -85,8 +85,11 @@
     }
   };
 
+  // A browser opens few connections to a host: pages that nobody sees leave theirs to others.
+  let source;
   const listen = () => {
-    const source = new EventSource(from);
+    if (document.hidden || source) return;
+    source = new EventSource(from);
     // What happened before somebody listened is fetched: also what did between the page and its first word.
     source.addEventListener('hello', refresh);
     source.addEventListener('changed', refresh);
@@ -94,12 +97,21 @@
       lost.hidden = false;
       // Browsers give up when they get an answer that is none: the service may be on its way up, or the session has ended,
       // which the page itself says.
-      if (source.readyState !== EventSource.CLOSED) return;
+      if (source?.readyState !== EventSource.CLOSED) return;
+      source = undefined;
       refresh();
-      setTimeout(listen, 3000);
+      setTimeout(listen, 3000 + Math.random() * 3000);
     });
   };
   listen();
+  document.addEventListener('visibilitychange', () => {
+    if (document.hidden) {
+      source?.close();
+      source = undefined;
+    } else {
+      listen();
+    }
+  });
   window.addEventListener('pageshow', (event) => {
     if (event.persisted) refresh();
   });

@@ -37,8 +37,8 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new().route("/assets/{version}/{name}", get(serve))
 }
 
-async fn serve(Path((_, name)): Path<(String, String)>) -> Response {
-    match ASSETS.iter().find(|(known, _, _)| *known == name) {
+async fn serve(Path((version, name)): Path<(String, String)>) -> Response {
+    match ASSETS.iter().find(|(known, _, _)| *known == name && version == *VERSION) {
         Some((_, kind, content)) => {
             let caching = "public, max-age=31536000, immutable";
             ([(header::CONTENT_TYPE, *kind), (header::CACHE_CONTROL, caching)], *content).into_response()

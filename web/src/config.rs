@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use licensor::config::{ConfigError, Span};
+use licensor::{
+    config::{ConfigError, Span},
+    key::sha256,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::oidc::OidcConfig;
@@ -75,14 +78,11 @@ impl WebConfig {
                 return Err(ConfigError::unusable(key, problem));
             }
         }
-        if let Some(url) = &self.public_url {
-            let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-            if host.is_none_or(|host| host.is_empty() || host.contains(['/', ' ', '?', '#', '@'])) {
-                return Err(ConfigError::unusable(
-                    "web.public_url",
-                    "it must be https://host or https://host:port, without a path",
-                ));
-            }
+        if self.public_url.as_deref().is_some_and(|url| !is_origin(url)) {
+            return Err(ConfigError::unusable(
+                "web.public_url",
+                "it must be https://host or https://host:port, without a path; without TLS on loopback alone",
+            ));
         }
         self.oidc.as_ref().map_or(Ok(()), OidcConfig::check)
     }
@@ -102,11 +102,33 @@ impl WebConfig {
         format!("{scheme}://{host}:{}", address.port())
     }
 
+    /// Stands for the rules by which an identity provider's word gives roles; empty without one.
+    #[must_use]
+    pub fn rules(&self) -> Vec<u8> {
+        let rules = self.oidc.as_ref().map(|oidc| {
+            let OidcConfig { issuer, client_id, role_claim, administrators, viewers, .. } = oidc;
+            let rules = (issuer, client_id, role_claim, administrators, viewers);
+            sha256(&serde_json::to_vec(&rules).unwrap_or_default()).to_vec()
+        });
+        rules.unwrap_or_default()
+    }
+
     /// Whether a screen at `address` speaks TLS: everywhere but on loopback it does.
     #[must_use]
     pub fn speaks_tls(&self, address: SocketAddr) -> bool {
         self.certificate.is_some() || !address.ip().is_loopback()
     }
+}
+
+/// Whether this is the address of a site to which secrets may be sent.
+fn is_origin(url: &str) -> bool {
+    let Some((scheme, host)) = url.split_once("://") else { return false };
+    let port = |(_, port): &(&str, &str)| port.bytes().all(|octet| octet.is_ascii_digit());
+    let name = host.rsplit_once(':').filter(port).map_or(host, |(name, _)| name);
+    let here = ["localhost", "127.0.0.1", "[::1]"].contains(&name);
+    (scheme == "https" || scheme == "http" && here)
+        && !name.is_empty()
+        && !host.contains(['/', ' ', '?', '#', '@'])
 }
 
 #[cfg(test)]
@@ -135,6 +157,8 @@ mod tests {
             ("https://licences.example/", false),
             ("https://user@licences.example", false),
             ("https://", false),
+            ("http://licences.example", false),
+            ("http://localhost:8080", true),
         ] {
             let config = WebConfig { public_url: Some(url.into()), ..WebConfig::default() };
             assert_eq!(config.check().is_ok(), good, "{url}");

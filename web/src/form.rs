@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     refusal::Refusal,
+    screen::Screen,
     session::{Person, Session},
     visitor::{Administrator, Viewer, Visitor},
 };
@@ -39,7 +40,7 @@ pub fn check(session: &Session, token: &str) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// [`Refusal::FormForged`].
-pub fn check_site(headers: &HeaderMap) -> Result<(), Refusal> {
+pub fn check_site(screen: &Screen, headers: &HeaderMap) -> Result<(), Refusal> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     if text(header::HeaderName::from_static("sec-fetch-site"))
         .is_some_and(|site| site != "same-origin" && site != "none")
@@ -48,7 +49,10 @@ pub fn check_site(headers: &HeaderMap) -> Result<(), Refusal> {
     }
     let host = text(header::HOST).unwrap_or_default();
     match text(header::ORIGIN) {
-        Some(origin) if origin.split_once("://").map(|(_, from)| from) != Some(host) => {
+        // A proxy may put another host in its place; where browsers find the screen is configured then.
+        Some(origin)
+            if origin != screen.origin && origin.split_once("://").map(|(_, from)| from) != Some(host) =>
+        {
             Err(Refusal::FormForged)
         }
         _ => Ok(()),
@@ -82,7 +86,7 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         let (mut parts, body) = request.into_parts();
         let Viewer(visitor) = Viewer::from_request_parts(&mut parts, state).await?;
-        check_site(&parts.headers)?;
+        check_site(&visitor.screen, &parts.headers)?;
         let body = axum::body::to_bytes(body, LARGEST).await.map_err(|_| Refusal::TooLarge)?;
         let fields = |body: bytes::Bytes| Request::from_parts(parts.clone(), body.into());
         let Form(Token { form_token }) =

@@ -4,12 +4,12 @@
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::Body,
-    extract::{Form, Path, Request, State},
+    extract::{DefaultBodyLimit, Form, Path, Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
@@ -32,6 +32,11 @@ use crate::{
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self'; \
      connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
+/// Octets of a form that everybody may send.
+const SMALL: usize = 16 << 10;
+/// Time until an answer begins: whoever never ends a request gives the place back.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// The pages of a screen behind the guard, with those that every screen has.
 pub fn pages(screen: Arc<Screen>, own: Router) -> Router {
     let common = Router::new()
@@ -39,6 +44,7 @@ pub fn pages(screen: Arc<Screen>, own: Router) -> Router {
         .route("/sign-in/{link}", get(follow_link))
         .route("/sign-out", post(sign_out))
         .route("/preferences", post(prefer))
+        .layer(DefaultBodyLimit::max(SMALL))
         .with_state(Arc::clone(&screen));
     Router::new()
         .merge(own)
@@ -62,9 +68,14 @@ async fn protect(State(screen): State<Arc<Screen>>, mut request: Request, next: 
         request.headers_mut().insert(header::HOST, host);
     }
     let mut response = if screen.tls || is_own_host(&screen, request.headers()) {
-        next.run(request).await
+        let late = || StatusCode::REQUEST_TIMEOUT.into_response();
+        tokio::time::timeout(PATIENCE, next.run(request)).await.unwrap_or_else(|_| late())
     } else {
-        StatusCode::MISDIRECTED_REQUEST.into_response()
+        let message = format!(
+            "this service does not answer under this name: open {}, or set `web.public_url`\n",
+            screen.origin
+        );
+        (StatusCode::MISDIRECTED_REQUEST, message).into_response()
     };
     let headers = response.headers_mut();
     let mut set = |name: HeaderName, value: &'static str| {
@@ -176,10 +187,13 @@ async fn sign_out(
     headers: HeaderMap,
     Form(fields): Form<SignOut>,
 ) -> Result<Response, Refusal> {
-    check_site(&headers)?;
+    check_site(&screen, &headers)?;
     let session = visitor.session.as_ref().ok_or(Refusal::SignInFirst)?;
     form::check(session, &fields.form_token)?;
-    screen.sessions.sign_out(session).await?;
+    // Whatever the disk says, this browser forgets it.
+    if let Err(error) = screen.sessions.sign_out(session).await {
+        tracing::error!(%error, "the end of a session could not be kept: its cookie alone is gone");
+    }
     let mut response = Redirect::to("/sign-in").into_response();
     let mut gone = session_cookie(&screen, String::new());
     gone.set_max_age(cookie::time::Duration::ZERO);
@@ -200,8 +214,12 @@ struct Preferences {
 }
 
 /// Language and colours: of this browser, not of a session.
-async fn prefer(headers: HeaderMap, Form(chosen): Form<Preferences>) -> Result<Response<Body>, Refusal> {
-    check_site(&headers)?;
+async fn prefer(
+    State(screen): State<Arc<Screen>>,
+    headers: HeaderMap,
+    Form(chosen): Form<Preferences>,
+) -> Result<Response<Body>, Refusal> {
+    check_site(&screen, &headers)?;
     // Browsers take `\` for `/`, and leave tabs and ends of lines out.
     let odd = |letter: char| letter == '\\' || letter.is_control();
     let here = chosen.back.starts_with('/') && !chosen.back.starts_with("//") && !chosen.back.contains(odd);

@@ -1,6 +1,7 @@
 //! The frame of a page: head, tabs, what everybody must see, who is signed in.
 
 use axum::response::{IntoResponse, Response};
+use fluent_bundle::FluentValue;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::{
@@ -69,6 +70,8 @@ pub struct Frame {
     pub tabs: Vec<Tab>,
     /// What everybody must see.
     pub banners: Vec<Banner>,
+    /// Whether the page is kept up to date while it is open.
+    pub live: bool,
 }
 
 impl Frame {
@@ -116,7 +119,7 @@ impl Frame {
             div id="lost" role="status" hidden { (texts.t("connection-lost")) }
             main id="main" tabindex="-1" { (content) }
         };
-        let live = (visitor.session.is_some() && !self.tabs.is_empty()).then_some(visitor.page.as_str());
+        let live = (self.live && visitor.session.is_some()).then_some(visitor.page.as_str());
         document(texts, visitor.theme, &format!("{} – {product}", self.title), live, body)
     }
 }
@@ -272,11 +275,17 @@ pub fn said(texts: &Texts, refusal: &Refusal) -> (String, String) {
     match refusal {
         Refusal::Service(error) => {
             let zone = Zone::utc();
-            let facts = error.metadata.iter();
-            let facts = facts.map(|(name, value)| (name.as_str(), texts.fact(value, &zone).into()));
+            let message = ("message", FluentValue::from(error.message.as_str()));
+            let facts = || {
+                let facts = error.metadata.iter();
+                let facts = facts.map(|(name, value)| (name.as_str(), texts.fact(value, &zone).into()));
+                facts.chain([message.clone()])
+            };
             let key = format!("reason-{}", error.reason);
-            let what = texts.find(&key, facts).unwrap_or_else(|| error.message.clone());
-            (what, texts.find(&format!("{key}-next"), []).unwrap_or_default())
+            match texts.find(&key, facts()) {
+                Some(what) => (what, texts.find(&format!("{key}-next"), facts()).unwrap_or_default()),
+                None => (texts.t(refusal.key()), texts.with(&format!("{}-next", refusal.key()), [message])),
+            }
         }
         refusal => (texts.t(refusal.key()), texts.t(&format!("{}-next", refusal.key()))),
     }

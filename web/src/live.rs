@@ -16,7 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::visitor::{Viewer, Visitor};
 
 /// Changes within this time are one.
-const GATHER: Duration = Duration::from_millis(300);
+const GATHER: Duration = Duration::from_millis(500);
 /// The longest time for which the end of a session goes unnoticed.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -60,11 +60,12 @@ fn word(kind: &str) -> Event {
 impl<C: Changes> Feed<C> {
     /// Whether there is something to tell; else the end has come.
     async fn wait(&mut self) -> bool {
-        let screen = Arc::clone(&self.visitor.screen);
+        let visitor = Arc::clone(&self.visitor);
+        let screen = &visitor.screen;
         let end = self.visitor.session.as_ref().map_or(0, |session| session.expires_at);
         let end = from_unix_seconds(end);
         let ended = async {
-            while screen.clock.now() < end {
+            while screen.clock.now() < end && is_signed_in(&visitor).await {
                 screen.clock.wait_until(end, LOOK).await;
             }
         };
@@ -75,5 +76,13 @@ impl<C: Changes> Feed<C> {
         }
         screen.clock.wait_until(screen.clock.now() + GATHER, GATHER).await;
         true
+    }
+}
+
+/// Whether the visitor has not signed out meanwhile.
+async fn is_signed_in(visitor: &Visitor) -> bool {
+    match &visitor.session {
+        Some(session) => visitor.screen.sessions.goes_on(session).await,
+        None => false,
     }
 }

@@ -30,8 +30,6 @@ pub enum Refusal {
     TooLarge,
     /// There is no such page.
     NotFound,
-    /// The browser asked for another host.
-    WrongHost,
     /// What the service itself says.
     Service(Error),
 }
@@ -51,7 +49,6 @@ impl Refusal {
             Self::FormInvalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::WrongHost => StatusCode::MISDIRECTED_REQUEST,
             Self::Service(error) => service_status(error),
         }
     }
@@ -70,7 +67,6 @@ impl Refusal {
             Self::FormInvalid(key) | Self::Provider(key) => key,
             Self::TooLarge => "refused-too-large",
             Self::NotFound => "refused-not-found",
-            Self::WrongHost => "refused-wrong-host",
             Self::Service(_) => "refused-service",
         }
     }

@@ -54,7 +54,7 @@ impl TestScreen {
         let clock = ManualClock::at(from_unix_seconds(1_800_000_000));
         let events = EventLog::open(store.clone(), clock.clone(), Metrics::shared()).await.unwrap();
         let events = Arc::new(events);
-        let sessions = sessions(&store, &events, &clock, &[UID]);
+        let sessions = sessions(&store, &events, &clock, &[UID], &[]);
         let (_, shutdown) = Shutdown::channel();
         let screen = Screen::new(ScreenParts {
             config: &WebConfig::default(),
@@ -75,7 +75,12 @@ impl TestScreen {
 
     /// The same sessions after a restart with other administrators.
     pub(crate) fn restarted(&self, administrators: &[u32]) -> Sessions {
-        sessions(&self.store, &self.events, &self.clock, administrators)
+        sessions(&self.store, &self.events, &self.clock, administrators, &[])
+    }
+
+    /// The same sessions after a restart with other rules for those whom a provider vouches for.
+    pub(crate) fn with_rules(&self, rules: &[u8]) -> Sessions {
+        sessions(&self.store, &self.events, &self.clock, &[UID], rules)
     }
 
     pub(crate) fn pages(&self, own: Router) -> Router {
@@ -94,6 +99,7 @@ fn sessions(
     events: &Arc<EventLog>,
     clock: &Arc<ManualClock>,
     administrators: &[u32],
+    rules: &[u8],
 ) -> Sessions {
     Sessions::new(SessionParts {
         store: store.clone(),
@@ -102,5 +108,6 @@ fn sessions(
         administrators: Administrators::new(administrators),
         lifetime: SESSION,
         link_lifetime: LINK,
+        rules: rules.to_vec(),
     })
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Query};
 use cookie::Cookie;
 use http::{HeaderMap, Method, header, request::Parts};
+use serde::de::DeserializeOwned;
 
 use crate::{
     language::{Language, Texts},
@@ -120,6 +121,18 @@ pub struct Administrator {
     pub visitor: Arc<Visitor>,
     /// Who it is.
     pub person: Person,
+}
+
+/// What the query of an address asks for; one that makes no sense leads to no page.
+#[derive(Debug, Clone)]
+pub struct Asked<T>(pub T);
+
+impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        Query::try_from_uri(&parts.uri).map(|Query(asked)| Self(asked)).map_err(|_| Refusal::NotFound)
+    }
 }
 
 /// Anybody.

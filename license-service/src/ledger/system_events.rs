@@ -1,7 +1,9 @@
 //! Events that an administrator adds: there is one active event of a kind, scope and target at a time.
 
+use std::cmp::Reverse;
+
 use licensor::{
-    event::{Event, EventKind, StoredEvent},
+    event::{Event, EventKind, Scope, StoredEvent},
     store::{Batch, StoreError},
 };
 use prost::Message;
@@ -9,6 +11,8 @@ use prost::Message;
 use super::{Ledger, decode};
 
 const PLACE: &str = "system-event/";
+/// Active events of administrators that are looked at.
+const LOOKED_AT: usize = 200;
 
 /// The active event of a kind, scope and target. Key: `system-event/<id of the kind>/<scope>/<target>`.
 #[derive(Clone, PartialEq, Message)]
@@ -27,13 +31,15 @@ impl Ledger {
         }
     }
 
-    /// At most `limit` of the active events that administrators have added.
+    /// At most `limit` of the active events that administrators have added: first those for the whole system, then the newest.
     pub(crate) async fn notices(&self, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
         let mut notices = Vec::new();
-        for (_, place) in self.store.scan(PLACE.as_bytes(), PLACE.as_bytes(), limit).await? {
+        for (_, place) in self.store.scan(PLACE.as_bytes(), PLACE.as_bytes(), LOOKED_AT).await? {
             let PlaceRecord { topic } = decode(&place)?;
             notices.extend(self.events.active(&topic).await?);
         }
+        notices.sort_by_key(|notice| (notice.event.scope != Scope::System, Reverse(notice.sequence)));
+        notices.truncate(limit);
         Ok(notices)
     }
 

@@ -104,7 +104,7 @@ impl LicensingAdminService for AdminRpc {
     ) -> Result<Response<ActivateEntitlementResponse>, Status> {
         let by = caller_name(request.extensions());
         let ActivateEntitlementRequest { vendor, remove_superfluous } = request.into_inner();
-        let (installed, removed) = self.updates.activate(&vendor, remove_superfluous, &by).await?;
+        let (installed, removed) = self.updates.activate(&vendor, None, remove_superfluous, &by).await?;
         Ok(Response::new(ActivateEntitlementResponse {
             entitlement: Some(shown::installed(&installed)),
             removed: removed.into_iter().map(shown::superfluous).collect(),

@@ -165,3 +165,15 @@ async fn events_of_the_service_itself_are_not_ended_by_hand() {
     }
     assert_eq!(active(&bench).await, [1]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_concerns_everybody_is_shown_before_what_concerns_some() {
+    let (bench, events) = open().await;
+    for target in ["a", "b", "c"] {
+        events.add(&about(Scope::Database, target), "uid:7").await.unwrap();
+    }
+    events.add(&about(Scope::System, ""), "uid:7").await.unwrap();
+    let shown = bench.ledger.notices(3).await.unwrap();
+    let sequences: Vec<u64> = shown.iter().map(|notice| notice.sequence).collect();
+    assert_eq!(sequences, [4, 3, 2]);
+}

@@ -85,7 +85,7 @@ impl Automatic {
                 );
                 continue;
             }
-            match self.updates.activate(&preview.vendor, false, "service").await {
+            match self.updates.activate(&preview.vendor, None, false, "service").await {
                 Ok(_) => {}
                 Err(error) if error.reason == Reason::SeatsInUse => {
                     let event = Event::new(EventKind::EntitlementBlocked).argument("problem", &error.message);

@@ -50,6 +50,8 @@ pub(crate) struct Preview {
     pub(crate) version: u64,
     pub(crate) changes: Vec<Change>,
     pub(crate) superfluous: Vec<Superfluous>,
+    /// Of the owner's months and days: an IANA name.
+    pub(crate) time_zone: String,
 }
 
 impl Updates {
@@ -78,16 +80,22 @@ impl Updates {
         self.preview(&claims.entitlement).await
     }
 
-    /// Puts what was kept into force: that of `vendor`, or of the only one if `vendor` is empty.
+    /// Puts what was kept into force: that of `vendor`, or of the only one if `vendor` is empty; and only `version`, if one is
+    /// named.
     pub(crate) async fn activate(
         &self,
         vendor: &str,
+        version: Option<u64>,
         remove: bool,
         by: &str,
     ) -> Result<(Arc<Installed>, Vec<Superfluous>)> {
         let credential = self.credential()?;
         let mut candidates = self.candidates(&credential).await?;
-        candidates.retain(|(claims, _)| vendor.is_empty() || claims.entitlement.vendor == vendor);
+        candidates.retain(|(claims, _)| {
+            let new = &claims.entitlement;
+            (vendor.is_empty() || new.vendor == vendor)
+                && version.is_none_or(|version| new.version == version)
+        });
         match (candidates.pop(), candidates.is_empty()) {
             (Some((claims, jws)), true) => self.licensing.activate(claims, jws, remove, by).await,
             (Some(_), false) => {
@@ -176,6 +184,7 @@ impl Updates {
             version: new.version,
             changes: changes(former, new),
             superfluous: self.licensing.superfluous(new).await?,
+            time_zone: new.time_zone.clone(),
         })
     }
 

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use axum::{
-    extract::{Query, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use jiff::{civil::DateTime, tz::TimeZone};
@@ -16,7 +16,7 @@ use licensor_web::{
     language::{Texts, Zone},
     layout::named,
     refusal::Refusal,
-    visitor::{Viewer, Visitor},
+    visitor::{Asked, Viewer, Visitor},
 };
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -72,7 +72,7 @@ impl Wanted {
 pub(super) async fn page(
     State(site): Here,
     Viewer(visitor): Viewer,
-    Query(wanted): Query<Wanted>,
+    Asked(wanted): Asked<Wanted>,
 ) -> Shown<Response> {
     let texts = &visitor.texts;
     let frame = site.frame(&visitor, In::Status, texts.t("system-events")).await?;
@@ -98,7 +98,7 @@ pub(super) async fn section(site: &Site, visitor: &Visitor, wanted: &Wanted) -> 
                 h2 { (texts.t("system-events")) }
                 (filters(texts, wanted))
                 @if listed.is_empty() {
-                    p class="soft" { (texts.t(if wanted.show == "active" { "no-active-events" } else { "no-events" })) }
+                    p class="soft" { (texts.t(nothing(wanted, next))) }
                 } @else {
                     (table(texts, &zone, &listed, wanted))
                 }
@@ -115,6 +115,15 @@ pub(super) async fn section(site: &Site, visitor: &Visitor, wanted: &Wanted) -> 
         }
         @if visitor.is_administrator() { (adding(visitor, &zone)) }
     })
+}
+
+/// Why nothing is listed.
+fn nothing(wanted: &Wanted, next: Option<u64>) -> &'static str {
+    match (next, wanted.show.as_str()) {
+        (Some(_), _) => "none-among-newest",
+        (None, "active") => "no-active-events",
+        (None, _) => "no-events",
+    }
 }
 
 fn filters(texts: &Texts, wanted: &Wanted) -> Markup {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Query, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use licensor::clock::from_unix_seconds;
@@ -12,7 +12,7 @@ use licensor_web::{
     language::{Texts, Zone},
     layout::named,
     refusal::Refusal,
-    visitor::{Viewer, Visitor},
+    visitor::{Asked, Viewer, Visitor},
 };
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -55,7 +55,7 @@ fn at(pairs: &[(&str, &str)]) -> String {
 pub(super) async fn page(
     State(site): Here,
     Viewer(visitor): Viewer,
-    Query(wanted): Query<Wanted>,
+    Asked(wanted): Asked<Wanted>,
 ) -> Shown<Response> {
     let entitlements = site.licensing.entitlements().borrow().clone();
     let installed = entitlements.iter().find(|installed| installed.vendor() == wanted.vendor);

@@ -22,13 +22,19 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use licensor::{clock::SharedClock, config::Expiry, error::Error};
+use licensor::{
+    clock::SharedClock,
+    config::Expiry,
+    error::Error,
+    event::{Event, EventKind},
+};
 use licensor_web::{
     guard,
     language::{Files, Language, Zone},
     layout::{Frame, Tab},
     refusal::Refusal,
     screen::Screen,
+    session::Person,
     visitor::{Viewer, Visitor},
 };
 
@@ -146,8 +152,17 @@ impl Site {
             ])
             .collect();
         let place = self.credential().map(|credential| credential.node().to_owned()).unwrap_or_default();
-        Ok(Frame { title, place, tabs, banners: banners::banners(self, visitor).await? })
+        Ok(Frame { title, place, tabs, banners: banners::banners(self, visitor).await?, live: true })
     }
+}
+
+/// Keeps who asks for something that has no event of its own, or none if it fails: before it is done.
+async fn note(site: &Site, person: &Person, call: &str, about: &str) -> Shown<()> {
+    let event = Event::new(EventKind::AdministrativeCallMade)
+        .by(&person.name)
+        .argument("call", call)
+        .argument("about", about);
+    Ok(site.ledger.events().raise(event).await?)
 }
 
 /// Sends the browser on after a change, so that loading the page anew does not repeat it.

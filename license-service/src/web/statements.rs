@@ -1,13 +1,13 @@
 //! A statement: what was used in a month, what it includes, what it costs.
 
 use axum::{
-    extract::{Query, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use licensor::clock::{from_timestamp, unix_seconds};
 use licensor_web::{
     language::{Texts, Zone},
-    visitor::Viewer,
+    visitor::{Asked, Viewer},
 };
 use maud::{Markup, html};
 use proto::licensing::v1::{Statement, UsageAmount};
@@ -41,7 +41,7 @@ fn amount(texts: &Texts, amount: &UsageAmount) -> String {
 pub(super) async fn page(
     State(site): Here,
     Viewer(visitor): Viewer,
-    Query(wanted): Query<Wanted>,
+    Asked(wanted): Asked<Wanted>,
 ) -> Shown<Response> {
     let statement = site.metering.statement(&wanted.vendor, Month::parse(&wanted.month)?).await?;
     let texts = &visitor.texts;

@@ -1,7 +1,7 @@
 //! The status: the database, the licensor certificate, metered services, events.
 
 use axum::{
-    extract::{Query, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use licensor::{clock::unix_seconds, expiry::Warnings};
@@ -10,19 +10,19 @@ use licensor_web::{
     form::{self, Change},
     language::Texts,
     layout::person,
-    visitor::{Viewer, Visitor},
+    visitor::{Asked, Viewer, Visitor},
 };
 use maud::{Markup, html};
 use proto::licensing::v1::VendorUsage;
 use serde::Deserialize;
 
-use super::{Here, In, Shown, Site, banners, events, shown, then, usage};
+use super::{Here, In, Shown, Site, banners, events, note, shown, then, usage};
 use crate::{config::DatabaseKind, credential::Credential, entitlement::next_expiry};
 
 pub(super) async fn page(
     State(site): Here,
     Viewer(visitor): Viewer,
-    Query(wanted): Query<events::Wanted>,
+    Asked(wanted): Asked<events::Wanted>,
 ) -> Shown<Response> {
     let texts = &visitor.texts;
     let frame = site.frame(&visitor, In::Status, texts.t("tab-status")).await?;
@@ -227,6 +227,7 @@ fn metered(texts: &Texts, used: &[VendorUsage]) -> Markup {
 pub(super) struct Nothing {}
 
 pub(super) async fn renew(State(site): Here, change: Change<Nothing>) -> Shown<Response> {
+    note(&site, &change.person, "RenewCertificate", "").await?;
     site.renewal.renew(false, &change.person.name).await?;
     Ok(then("/status"))
 }

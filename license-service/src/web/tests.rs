@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use licensor::error::Reason;
 use licensor_web::check;
 
 use super::texts;
@@ -34,5 +35,47 @@ fn what_is_put_together_from_parts_is_there_too() {
         .iter()
         .flat_map(|(first, rest)| rest.iter().map(move |rest| format!("{first}-{rest}")))
         .collect();
+    check::all_exist(keys.iter().map(String::as_str), texts);
+}
+
+/// Reasons that the pages can meet.
+const REASONS: [Reason; 23] = [
+    Reason::InvalidArgument,
+    Reason::Overloaded,
+    Reason::CertificateSuperseded,
+    Reason::CertificateExpired,
+    Reason::CertificateRevoked,
+    Reason::NodeDecommissioned,
+    Reason::AuthorityExpired,
+    Reason::NotEnrolled,
+    Reason::ClockRolledBack,
+    Reason::SeatsInUse,
+    Reason::EntitlementInvalid,
+    Reason::EntitlementSignerUntrusted,
+    Reason::EntitlementOfAnotherOwner,
+    Reason::EntitlementOutdated,
+    Reason::EntitlementUnknown,
+    Reason::VendorTaken,
+    Reason::RootUnreachable,
+    Reason::EventAlreadyActive,
+    Reason::EventAlreadyEnded,
+    Reason::AssignmentUnknown,
+    Reason::StatementUnknown,
+    Reason::DiskFull,
+    Reason::StoreUnavailable,
+];
+/// Reasons for which nothing is issued.
+const DISABLED: [Reason; 4] = [
+    Reason::NotEnrolled,
+    Reason::LicensorCertificateExpired,
+    Reason::LicensorCertificateNotYetValid,
+    Reason::CertificateRevoked,
+];
+
+#[test]
+fn what_is_refused_says_why_and_what_to_do() {
+    let keys = REASONS.map(|reason| format!("reason-{reason}"));
+    let keys = keys.into_iter().chain(DISABLED.map(|reason| format!("disabled-{reason}")));
+    let keys: Vec<String> = keys.flat_map(|key| [format!("{key}-next"), key]).collect();
     check::all_exist(keys.iter().map(String::as_str), texts);
 }

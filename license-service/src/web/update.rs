@@ -6,13 +6,10 @@ use axum::{
     extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Multipart, Request, State},
     response::{IntoResponse, Response},
 };
-use licensor::{
-    error::{Error, Reason},
-    event::{Event, EventKind},
-};
+use licensor::error::{Error, Reason};
 use licensor_web::{
     form::{self, Change},
-    language::Texts,
+    language::{Texts, Zone},
     layout::{Banner, Tone, icon, named, said},
     refusal::Refusal,
     session::Person,
@@ -21,7 +18,7 @@ use licensor_web::{
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{Here, In, Shown, Site, then};
+use super::{Here, In, Shown, Site, note, then};
 use crate::{
     entitlement::Change as Difference,
     licensing::{Superfluous, Wanted},
@@ -117,6 +114,7 @@ fn preview(visitor: &Visitor, preview: &Preview) -> Markup {
 }
 
 fn changes(texts: &Texts, preview: &Preview) -> Markup {
+    let zone = Zone::named(&preview.time_zone);
     let too_many = |change: &Difference| {
         preview.superfluous.iter().any(|module| change.what == format!("modules.{}.quantity", module.module))
     };
@@ -132,8 +130,8 @@ fn changes(texts: &Texts, preview: &Preview) -> Markup {
                     @for change in &preview.changes {
                         tr class={ @if too_many(change) { "too-many" } } {
                             th scope="row" class="wide" { (field(texts, &change.what)) }
-                            td class="wide" { (value(texts, &change.from)) }
-                            td class="wide" { (value(texts, &change.to)) }
+                            td class="wide" { (value(texts, &zone, &change.what, &change.from)) }
+                            td class="wide" { (value(texts, &zone, &change.what, &change.to)) }
                         }
                     }
                 }
@@ -167,10 +165,16 @@ fn field(texts: &Texts, what: &str) -> Markup {
     }
 }
 
-fn value(texts: &Texts, value: &str) -> String {
+/// Fields that hold what people have written, whatever it looks like.
+const WRITTEN: [&str; 8] =
+    ["serial_number", "company", "title", "description", "features", "unit", "name", "vendor"];
+
+fn value(texts: &Texts, zone: &Zone, what: &str, value: &str) -> String {
+    let field = what.rsplit('.').next().unwrap_or_default();
     match (value, value.parse::<jiff::Timestamp>(), value.parse::<i128>()) {
         ("", ..) => "–".to_owned(),
-        (_, Ok(time), _) => texts.format().date(time, &licensor_web::language::Zone::utc()),
+        _ if WRITTEN.contains(&field) => value.to_owned(),
+        (_, Ok(time), _) => texts.format().date(time, zone),
         (_, _, Ok(number)) => texts.format().number(number),
         _ => value.to_owned(),
     }
@@ -263,7 +267,7 @@ impl Upload {
     async fn read(request: Request) -> Shown<Self> {
         let (mut parts, body) = request.into_parts();
         let Administrator { visitor, person } = Administrator::from_request_parts(&mut parts, &()).await?;
-        form::check_site(&parts.headers)?;
+        form::check_site(&visitor.screen, &parts.headers)?;
         let mut request = Request::from_parts(parts, body);
         DefaultBodyLimit::max(THROWN_AWAY).apply(&mut request);
         let incomplete = |_| Refusal::FormInvalid("refused-form-invalid");
@@ -271,8 +275,16 @@ impl Upload {
         let (mut token, mut file, mut name, mut length) = (String::new(), Vec::new(), String::new(), 0);
         while let Some(mut field) = form.next_field().await.map_err(|_| Refusal::TooLarge)? {
             if field.name() == Some(form::TOKEN) {
-                token = field.text().await.map_err(incomplete)?;
+                while let Some(chunk) = field.chunk().await.map_err(incomplete)? {
+                    token.push_str(std::str::from_utf8(&chunk).map_err(|_| Refusal::FormForged)?);
+                    if token.len() > 1024 {
+                        return Err(Refusal::FormForged);
+                    }
+                }
                 continue;
+            }
+            if length > 0 {
+                return Err(Refusal::FormInvalid("refused-form-invalid"));
             }
             name =
                 field.file_name().unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect();
@@ -303,13 +315,13 @@ pub(super) struct Activated {
 
 pub(super) async fn activate(State(site): Here, change: Change<Activated>) -> Shown<Response> {
     let Activated { vendor, version, remove } = change.fields;
+    note(&site, &change.person, "ActivateEntitlement", &vendor).await?;
     // What comes into force is what the page showed.
-    let newest = site.updates.previews().await?.into_iter().find(|preview| preview.vendor == vendor);
-    if newest.is_some_and(|preview| preview.version != version) {
-        return show(&site, &change.visitor, Some(told(&change.visitor.texts, "changed-meanwhile"))).await;
-    }
-    match site.updates.activate(&vendor, remove == "yes", &change.person.name).await {
+    match site.updates.activate(&vendor, Some(version), remove == "yes", &change.person.name).await {
         Ok(_) => Ok(then(&super::licences::href(&vendor))),
+        Err(error) if error.reason == Reason::EntitlementUnknown => {
+            show(&site, &change.visitor, Some(told(&change.visitor.texts, "changed-meanwhile"))).await
+        }
         Err(error) => show(&site, &change.visitor, Some(refused(&change.visitor.texts, error.into()))).await,
     }
 }
@@ -323,18 +335,10 @@ pub(super) struct Unassigned {
 
 pub(super) async fn unassign(State(site): Here, change: Change<Unassigned>) -> Shown<Response> {
     let Unassigned { vendor, module, user } = change.fields;
+    note(&site, &change.person, "UnassignLicense", &format!("{vendor}, {module}, {user}")).await?;
     let wanted = Wanted { vendor, module, user, ..Wanted::default() };
     site.licensing.unassign(wanted, &change.person.name).await?;
     Ok(then("/update"))
-}
-
-/// Keeps who did what has no event of its own.
-async fn note(site: &Site, person: &Person, call: &str, about: &str) -> Shown<()> {
-    let event = Event::new(EventKind::AdministrativeCallMade)
-        .by(&person.name)
-        .argument("call", call)
-        .argument("about", about);
-    Ok(site.ledger.events().raise(event).await?)
 }
 
 fn told(texts: &Texts, key: &str) -> Banner {
@@ -344,4 +348,24 @@ fn told(texts: &Texts, key: &str) -> Banner {
 fn refused(texts: &Texts, refusal: Refusal) -> Banner {
     let (text, next) = said(texts, &refusal);
     Banner { tone: Tone::Error, text, next }
+}
+
+#[cfg(test)]
+mod tests {
+    use licensor_web::language::{Language, Languages};
+
+    use super::*;
+
+    #[test]
+    fn what_people_have_written_stays_as_it_is() {
+        let languages = Languages::load(super::super::texts).unwrap();
+        let texts = languages.texts(Language::En);
+        let zone = Zone::named("Europe/Berlin");
+        let shown = |what, text| value(&texts, &zone, what, text);
+        assert_eq!(shown("serial_number", "0042"), "0042");
+        assert_eq!(shown("modules.crm.title", "2024"), "2024");
+        assert_eq!(shown("modules.crm.quantity", "20000"), "20,000");
+        assert_eq!(shown("dates.expires", "2026-12-31T23:00:00Z"), "1 Jan 2027");
+        assert_eq!(shown("company", ""), "–");
+    }
 }

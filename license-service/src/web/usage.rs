@@ -1,13 +1,13 @@
 //! Metered services: twelve months of each, and the statements.
 
 use axum::{
-    extract::{Query, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use licensor_web::{
     chart::{Column, columns},
     language::Texts,
-    visitor::Viewer,
+    visitor::{Asked, Viewer},
 };
 use maud::{Markup, html};
 use proto::licensing::v1::{StatementState, UsageLine, VendorUsage};
@@ -52,7 +52,7 @@ pub(super) fn used_of(texts: &Texts, line: &UsageLine) -> String {
 pub(super) async fn page(
     State(site): Here,
     Viewer(visitor): Viewer,
-    Query(wanted): Query<Wanted>,
+    Asked(wanted): Asked<Wanted>,
 ) -> Shown<Response> {
     let texts = &visitor.texts;
     let frame = site.frame(&visitor, In::Status, texts.t("metered-services")).await?;

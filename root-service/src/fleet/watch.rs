@@ -164,8 +164,10 @@ impl FleetWatch {
                 let round = self.round(&mut read_to).await;
                 if let Err(error) = &round {
                     tracing::error!(%error, "the nodes cannot be read for the fleet page; it is tried again");
-                    self.view.send_modify(|view| view.failed = true);
                 }
+                self.view.send_if_modified(|view| {
+                    std::mem::replace(&mut view.failed, round.is_err()) != round.is_err()
+                });
                 let took = self.clock.elapsed().saturating_sub(begun);
                 // A reading of all gives way by itself.
                 let pause = if whole { PAUSE } else { (took * SHARE).clamp(PAUSE, LONGEST) };

@@ -120,6 +120,9 @@ pub(super) async fn page(
         (name, _) => Some(details::node(&site, texts, &wanted, name).await?),
     };
     let content = html! {
+        div id="failed" data-live {
+            @if view.failed && view.index.is_some() { div class="banner error" role="alert" { p { (texts.t("nodes-failed")) } } }
+        }
         section id="summary" class="sheet summary" data-live { (summary::summary(&site, texts, &wanted, &view, &counts)) }
         div class="overview" {
             section id="histogram" class="sheet" data-live { (summary::histogram(texts, &wanted, &counts)) }
@@ -138,6 +141,7 @@ pub(super) async fn page(
         place: site.authority.trust_domain().to_owned(),
         tabs: Vec::new(),
         banners: banners::banners(&site, texts),
+        live: true,
     };
     Ok(frame.page(&visitor, content).into_response())
 }

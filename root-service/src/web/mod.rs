@@ -76,6 +76,7 @@ pub(crate) fn screen(
         administrators: Administrators::new(&config.admin.uids),
         lifetime: config.web.session.0,
         link_lifetime: config.web.link.0,
+        rules: config.web.rules(),
     });
     let screen = Screen::new(ScreenParts {
         config: &config.web,

@@ -86,8 +86,8 @@ fn pager(texts: &Texts, wanted: &Wanted, first: usize, shown: usize, total: usiz
         nav class="pager" aria-label=(texts.t("pager")) {
             span {
                 (texts.with("pager-range", [
-                    ("first", number((first + 1).min(total)).into()),
-                    ("last", number((first + shown).min(total)).into()),
+                    ("first", number(first.saturating_add(1).min(total)).into()),
+                    ("last", number(first.saturating_add(shown).min(total)).into()),
                     ("total", number(total).into()),
                 ]))
             }
@@ -95,7 +95,7 @@ fn pager(texts: &Texts, wanted: &Wanted, first: usize, shown: usize, total: usiz
                 a href=(page(0)) { (texts.t("pager-first")) }
                 a rel="prev" href=(page(wanted.page - 1)) { (texts.t("pager-back")) }
             }
-            @if first + shown < total { a rel="next" href=(page(wanted.page + 1)) { (texts.t("pager-next")) } }
+            @if first.saturating_add(shown) < total { a rel="next" href=(page(wanted.page + 1)) { (texts.t("pager-next")) } }
         }
     }
 }

@@ -12,9 +12,7 @@ connection-lost = The connection to the service is lost. What you see may be out
 back-to-start = To the start page
 pager = Pages of the list
 pager-range = { $first } to { $last } of { $total }
-pager-from = From { $first } on
 pager-next = Next page
-pager-newer = Newer
 pager-first = First page
 search = Search
 table = Table, to be scrolled sideways
@@ -51,10 +49,8 @@ refused-too-large = Too much was sent.
 refused-too-large-next = An entitlement is a small file: choose the one that the vendor sent.
 refused-not-found = There is no such page.
 refused-not-found-next = It may have had another address, or what it showed is gone.
-refused-wrong-host = This service does not answer under this name.
-refused-wrong-host-next = Open it under the address that it printed, or set web.public_url.
 refused-service = The service could not do this.
-refused-service-next = Its log says why; try again when the cause is gone.
+refused-service-next = { $message }
 
 # What is refused of somebody who comes from the identity provider.
 refused-provider-unreachable = The sign-in service of your organisation does not answer.

@@ -12,9 +12,7 @@ connection-lost = De verbinding met de dienst is verbroken. Wat u ziet kan verou
 back-to-start = Naar de startpagina
 pager = Pagina's van de lijst
 pager-range = { $first } tot en met { $last } van { $total }
-pager-from = Vanaf { $first }
 pager-next = Volgende pagina
-pager-newer = Nieuwer
 pager-first = Eerste pagina
 search = Zoeken
 table = Tabel, zijwaarts te schuiven
@@ -51,10 +49,8 @@ refused-too-large = Er is te veel verzonden.
 refused-too-large-next = Een licentiebestand is klein: kies het bestand dat de leverancier heeft gestuurd.
 refused-not-found = Deze pagina bestaat niet.
 refused-not-found-next = Misschien had ze een ander adres, of is verdwenen wat ze toonde.
-refused-wrong-host = Deze dienst antwoordt niet onder deze naam.
-refused-wrong-host-next = Open hem onder het adres dat hij heeft afgedrukt, of stel web.public_url in.
 refused-service = De dienst kon dit niet doen.
-refused-service-next = In het logboek staat waarom; probeer het opnieuw als de oorzaak is verholpen.
+refused-service-next = { $message }
 
 # Wat geweigerd wordt van wie van de aanmelddienst komt.
 refused-provider-unreachable = De aanmelddienst van uw organisatie antwoordt niet.

@@ -12,9 +12,7 @@ connection-lost = Anslutningen till tjänsten är bruten. Det du ser kan vara in
 back-to-start = Till startsidan
 pager = Listans sidor
 pager-range = { $first } till { $last } av { $total }
-pager-from = Från { $first }
 pager-next = Nästa sida
-pager-newer = Nyare
 pager-first = Första sidan
 search = Sök
 table = Tabell, kan rullas i sidled
@@ -51,10 +49,8 @@ refused-too-large = För mycket skickades.
 refused-too-large-next = En licensfil är liten: välj den som leverantören skickade.
 refused-not-found = Sidan finns inte.
 refused-not-found-next = Den kan ha haft en annan adress, eller så är det den visade borta.
-refused-wrong-host = Tjänsten svarar inte under det här namnet.
-refused-wrong-host-next = Öppna den under adressen som den skrev ut, eller ställ in web.public_url.
 refused-service = Tjänsten kunde inte göra detta.
-refused-service-next = Loggen säger varför; försök igen när orsaken är åtgärdad.
+refused-service-next = { $message }
 
 # Det som nekas den som kommer från inloggningstjänsten.
 refused-provider-unreachable = Din organisations inloggningstjänst svarar inte.

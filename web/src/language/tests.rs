@@ -51,7 +51,7 @@ fn what_the_source_names_is_said() {
 #[test]
 fn whatever_is_refused_is_explained_and_has_a_next_step() {
     let used = check::refusals_used(sources()).unwrap();
-    assert!(used.contains("refused-link-used-next") && used.contains("refused-wrong-host"), "{used:?}");
+    assert!(used.contains("refused-link-used-next") && used.contains("refused-not-found"), "{used:?}");
     check::all_exist(used.iter().map(String::as_str), |_| &[]);
 }
 

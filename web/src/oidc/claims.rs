@@ -42,11 +42,19 @@ pub(super) fn name(config: &OidcConfig, claims: &Claims) -> Option<String> {
             return None;
         }
         let name: String =
-            find(claims, claim)?.as_str()?.chars().filter(|letter| !letter.is_control()).collect();
+            find(claims, claim)?.as_str()?.chars().filter(|letter| !is_unseen(*letter)).collect();
         let name = name.trim();
-        let local = name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("uid:"));
+        let local = name.eq_ignore_ascii_case("service")
+            || name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("uid:"));
         (!name.is_empty() && !local && name.chars().count() <= LONGEST).then(|| name.to_owned())
     })
+}
+
+/// Whether a letter is not seen, or changes how others are: with it one name could look like another.
+fn is_unseen(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -100,6 +108,9 @@ mod tests {
             (json!({ "email": " UID:0", "sub": "1" }), Some("1")),
             (json!({ "email": "\u{1}uid:0", "sub": "1" }), Some("1")),
             (json!({ "email": "a\nb", "sub": "1" }), Some("ab")),
+            (json!({ "email": "\u{200b}uid:0", "sub": "1" }), Some("1")),
+            (json!({ "email": "a\u{202e}b", "sub": "1" }), Some("ab")),
+            (json!({ "email": "Service", "sub": "1" }), Some("1")),
             (json!({ "email": long, "sub": "1" }), Some("1")),
             (json!({ "email": "ärä", "sub": "1" }), Some("ärä")),
             (json!({ "email": 7, "sub": "uid:0" }), None),

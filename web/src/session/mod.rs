@@ -95,6 +95,8 @@ pub struct SessionParts {
     pub lifetime: Duration,
     /// How long a link is good.
     pub link_lifetime: Duration,
+    /// Stands for the rules by which an identity provider's word gives roles: a session of other rules is none.
+    pub rules: Vec<u8>,
 }
 
 /// Links and sessions.
@@ -200,6 +202,7 @@ impl Sessions {
             uid: person.uid,
             form_token: form.text(),
             expires_at: self.now().saturating_add(seconds(self.0.lifetime)),
+            rules: if person.uid.is_some() { Vec::new() } else { self.0.rules.clone() },
         };
         self.sweep(&mut batch).await?;
         batch.add(key(SESSION, &secret.digest()), record.encode_to_vec());
@@ -220,14 +223,26 @@ impl Sessions {
         let key = key(SESSION, &secret.digest());
         let Some(octets) = self.0.store.get(&key).await? else { return Ok(None) };
         let Ok(record) = SessionRecord::decode(&*octets) else { return Ok(None) };
-        let removed = record.uid.is_some_and(|uid| !self.0.administrators.is_one(uid));
-        if self.now() >= record.expires_at || removed {
+        if self.now() >= record.expires_at || !self.is_let_in(&record) {
             return Ok(None);
         }
         let role =
             if record.role == Role::Administrator.number() { Role::Administrator } else { Role::Viewer };
         let person = Person { name: record.person, role, uid: record.uid };
         Ok(Some(Session { person, form_token: record.form_token, expires_at: record.expires_at, key }))
+    }
+
+    /// Whether whoever has this session would be let in today.
+    fn is_let_in(&self, record: &SessionRecord) -> bool {
+        match record.uid {
+            Some(uid) => self.0.administrators.is_one(uid),
+            None => record.rules == self.0.rules,
+        }
+    }
+
+    /// Whether a session that was found is still there.
+    pub(crate) async fn goes_on(&self, session: &Session) -> bool {
+        matches!(self.0.store.get(&session.key).await, Ok(Some(_)))
     }
 
     /// Ends a session.

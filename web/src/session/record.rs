@@ -35,6 +35,9 @@ pub(super) struct SessionRecord {
     /// Seconds since 1970.
     #[prost(int64, tag = "5")]
     pub(super) expires_at: i64,
+    /// The rules by which an identity provider's word gave the person a role; empty for a local user.
+    #[prost(bytes = "vec", tag = "6")]
+    pub(super) rules: Vec<u8>,
 }
 
 /// Whether a key of the store is that of a link or a session: what stands for somebody who is signed in now, and is of no use

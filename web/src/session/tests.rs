@@ -191,3 +191,22 @@ fn a_secret_does_not_get_into_a_log() {
     let secret = Secret::new().unwrap();
     assert_eq!(format!("{secret:?}"), "Secret(…)");
 }
+
+#[tokio::test]
+async fn who_was_let_in_by_other_rules_signs_in_anew() {
+    let bench = TestScreen::open().await;
+    let secret = bench.sessions().sign_in(&provided("jan@example", Role::Administrator)).await.unwrap();
+    let local = signed_in(&bench).await;
+    assert!(bench.sessions().find(&secret).await.unwrap().is_some());
+    let changed = bench.with_rules(b"others");
+    assert_eq!(changed.find(&secret).await.unwrap(), None);
+    assert!(
+        changed.find(&local).await.unwrap().is_some(),
+        "rules of a provider are not those of this machine"
+    );
+    let again = changed.sign_in(&provided("jan@example", Role::Viewer)).await.unwrap();
+    let session = changed.find(&again).await.unwrap().unwrap();
+    assert!(changed.goes_on(&session).await);
+    changed.sign_out(&session).await.unwrap();
+    assert!(!changed.goes_on(&session).await);
+}

@@ -149,6 +149,7 @@ impl Bench {
             administrators: Administrators::new(&[]),
             lifetime: config.session.0,
             link_lifetime: config.link.0,
+            rules: Vec::new(),
         });
         let screen = Screen::new(ScreenParts {
             config: &config,
