@@ -6,7 +6,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-use licensor_tests::{Browser, Enrolling, Identity, Page, Root, RootOptions, block_on, run, tool, wait_for};
+use licensor_tests::{
+    Browser, Enrolling, Identity, Page, Root, RootOptions, block_on, run, scenario, tool, wait_for,
+};
 
 const ENGLISH: &str = "Accept-Language: en";
 const EVIL: &str = "<b onclick=\"x\">Evil & Co</b>";
@@ -220,4 +222,20 @@ fn a_page_that_is_not_on_loopback_speaks_tls_with_the_certificate_of_the_root() 
     let url = format!("https://127.0.0.1:{}/sign-in", root.web_port);
     let curl = ["--silent", "--fail", "--cacert", anchor.to_str().unwrap(), &url];
     assert!(run(Command::new(tool("curl")).args(curl)).ok().contains("root-service web login"));
+}
+
+#[test]
+fn the_fleet_is_whole_in_a_browser_and_follows_what_happens() {
+    let mut root = root();
+    enroll(&root, "year", "Example GmbH");
+    issue_for(&mut root, "20d");
+    enroll(&root, "weeks", EVIL);
+    issue_for(&mut root, "3d");
+    enroll(&root, "days", "Another AB");
+    scenario(&mut root, "fleet", &[], |root, what, _| {
+        assert_eq!(what, "another node");
+        let token = root.json(&["token", "create", "--node", "newcomer", "--owner", "Example GmbH"]);
+        block_on(Enrolling::new(token["token"].as_str().unwrap()).enroll()).unwrap();
+        serde_json::Value::Null
+    });
 }

@@ -175,7 +175,7 @@ pub fn histogram(bins: &[Bin], label: &str) -> Markup {
         svg class="columns histogram" viewBox={ "0 0 " (width) " 156" } role="group" aria-label=(label) {
             @for (index, bin) in bins.iter().enumerate() {
                 @let (x, height) = (index * 64, height(bin.value));
-                a href=(bin.href) aria-label=(bin.title) aria-current=[bin.current.then_some("true")] {
+                a href=(bin.href) aria-current=[bin.current.then_some("true")] {
                     title { (bin.title) }
                     rect class="target" x=(x) y="0" width="64" height="156" {}
                     rect class={ "part " (bin.tone) } x=(x + 10) y=(134 - height) width="44" height=(height) {}
