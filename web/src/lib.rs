@@ -3,6 +3,7 @@
 //! Pages are rendered on the server and complete without a script. Nothing is loaded from elsewhere.
 
 pub mod assets;
+mod certificate;
 pub mod chart;
 #[cfg(any(test, feature = "check"))]
 pub mod check;

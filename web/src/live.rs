@@ -2,7 +2,11 @@
 //! themselves, so that a page is the same however it came about. A page that has lost its connection, to a service that was
 //! restarted say, fetches itself anew when it has another one: nothing that happened meanwhile is missing.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use axum::response::{
     IntoResponse, Response,
@@ -17,6 +21,8 @@ use crate::visitor::{Viewer, Visitor};
 
 /// Changes within this time are one.
 const GATHER: Duration = Duration::from_millis(500);
+/// Pages of one session that are kept up to date at once.
+const OF_ONE: usize = 24;
 /// The longest time for which the end of a session goes unnoticed.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -30,12 +36,47 @@ struct Feed<C> {
     changes: C,
     visitor: Arc<Visitor>,
     greeted: bool,
+    _place: Place,
+}
+
+/// A place among the pages that are kept up to date, and among those of its session.
+struct Place {
+    visitor: Arc<Visitor>,
+    key: Vec<u8>,
     _place: OwnedSemaphorePermit,
+}
+
+impl Place {
+    /// `None` if there are too many already.
+    fn take(visitor: &Arc<Visitor>) -> Option<Self> {
+        let place = Arc::clone(&visitor.screen.live).try_acquire_owned().ok()?;
+        let key = visitor.session.as_ref()?.key().to_vec();
+        let mut open = visitor.screen.live_of.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(key.clone()).or_default();
+        if *count >= OF_ONE {
+            return None;
+        }
+        *count += 1;
+        drop(open);
+        Some(Self { visitor: Arc::clone(visitor), key, _place: place })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.visitor.screen.live_of.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.key);
+            }
+        }
+    }
 }
 
 /// Tells the page of a viewer of changes until the session ends or the service stops.
 pub fn tell<C: Changes>(Viewer(visitor): Viewer, changes: C) -> Response {
-    let Ok(place) = Arc::clone(&visitor.screen.live).try_acquire_owned() else {
+    let Some(place) = Place::take(&visitor) else {
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "30")]).into_response();
     };
     let feed = Feed { changes, visitor, greeted: false, _place: place };

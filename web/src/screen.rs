@@ -1,6 +1,10 @@
 //! What a screen is made of, whichever service it belongs to.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
 
 use licensor::{
     clock::SharedClock,
@@ -37,6 +41,8 @@ pub struct Screen {
     pub shutdown: Shutdown,
     pub(crate) oidc: Option<Provider>,
     pub(crate) live: Arc<Semaphore>,
+    /// How many pages of each session are kept up to date.
+    pub(crate) live_of: Mutex<HashMap<Vec<u8>, usize>>,
     /// Name of the cookie of a session: screens on other ports of this host have other ones.
     pub(crate) cookie: String,
 }
@@ -80,6 +86,7 @@ impl Screen {
             oidc: None,
             shutdown,
             live: Arc::new(Semaphore::new(LIVE)),
+            live_of: Mutex::default(),
             cookie: format!("__Host-licensor-{}", address.port()),
         }
     }

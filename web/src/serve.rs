@@ -1,6 +1,6 @@
 //! The port of a screen: HTTP/1.1 and HTTP/2 within bounds, over TLS everywhere but on loopback.
 
-use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, extract::Request, middleware};
 use hyper_util::{
@@ -10,8 +10,6 @@ use hyper_util::{
 };
 use licensor::{
     clock::SharedClock,
-    config::ConfigError,
-    key::PrivateKey,
     serve::{Shutdown, accept},
     tls,
 };
@@ -23,7 +21,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::config::WebConfig;
+use crate::{certificate::Files, config::WebConfig};
 
 /// Connections at once.
 const CONNECTIONS: usize = 512;
@@ -34,44 +32,39 @@ const AGE: Duration = Duration::from_secs(3600);
 /// Requests at once on one connection.
 const STREAMS: u32 = 64;
 
+/// The TLS side of a screen.
+pub struct Tls {
+    acceptor: TlsAcceptor,
+    /// Files of its own that have the certificate.
+    files: Option<(Files, SharedClock)>,
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("files", &self.files).finish_non_exhaustive()
+    }
+}
+
 /// The TLS side of a screen at `address`: `None` if it goes without. `own` is the certificate of the service.
 ///
 /// # Errors
-/// [`ConfigError`] that names the key of what cannot be used.
+/// [`ConfigError`](licensor::config::ConfigError) that names the key of what cannot be used.
 pub fn tls(
     config: &WebConfig,
     address: SocketAddr,
     own: Arc<dyn ResolvesServerCert>,
     clock: SharedClock,
-) -> anyhow::Result<Option<TlsAcceptor>> {
+) -> anyhow::Result<Option<Tls>> {
     if !config.speaks_tls(address) {
         return Ok(None);
     }
-    let resolver = match (&config.certificate, &config.key) {
-        (Some(certificate), Some(key)) => files(certificate, key)?,
-        _ => own,
+    let files = Files::load(config)?;
+    let resolver = match &files {
+        Some(files) => Arc::new(tls::Current(Arc::clone(&files.current))),
+        None => own,
     };
-    Ok(Some(TlsAcceptor::from(tls::browser_config(resolver, clock)?)))
-}
-
-fn files(certificate: &Path, key: &Path) -> Result<Arc<dyn ResolvesServerCert>, ConfigError> {
-    let unusable = |name: &str, path: &Path, problem: String| {
-        ConfigError::unusable(name, format!("{}: {problem}", path.display()))
-    };
-    let wrong = |problem: String| unusable("web.certificate", certificate, problem);
-    let text = fs::read(certificate).map_err(|error| wrong(error.to_string()))?;
-    let chain = pem::parse_many(text).map_err(|error| wrong(error.to_string()))?;
-    let chain: Vec<Vec<u8>> = chain.into_iter().map(pem::Pem::into_contents).collect();
-    if chain.is_empty() {
-        return Err(wrong("there is no certificate in it (PEM)".into()));
-    }
-    let wrong_key = |problem: String| unusable("web.key", key, problem);
-    let private = PrivateKey::load(key, None).map_err(|error| wrong_key(error.to_string()))?;
-    let certified = tls::certified_key(&chain, &private).map_err(|error| wrong_key(error.to_string()))?;
-    certified
-        .keys_match()
-        .map_err(|_| wrong_key(format!("it is not the key of {}", certificate.display())))?;
-    Ok(Arc::new(tls::Current(Arc::new(tls::Swappable::new(certified)))))
+    let acceptor = TlsAcceptor::from(tls::browser_config(resolver, clock.clone())?);
+    Ok(Some(Tls { acceptor, files: files.map(|files| (files, clock)) }))
 }
 
 /// Serves `routes` until `shutdown`; what is being answered then is answered.
@@ -80,11 +73,18 @@ fn files(certificate: &Path, key: &Path) -> Result<Arc<dyn ResolvesServerCert>, 
 /// None: requests that fail are the clients' matter.
 pub async fn serve(
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Tls>,
     routes: Router,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let (tls, files) = tls.map_or((None, None), |Tls { acceptor, files }| (Some(acceptor), files));
+    let following = async {
+        match files {
+            Some((files, clock)) => files.follow(clock).await,
+            None => std::future::pending().await,
+        }
+    };
     let accepting = async {
         loop {
             let Some((stream, address)) = accept(&listener).await else { continue };
@@ -108,7 +108,13 @@ pub async fn serve(
             });
         }
     };
-    shutdown.cut(accepting).await;
+    let work = async {
+        tokio::select! {
+            () = accepting => {}
+            () = following => {}
+        }
+    };
+    shutdown.cut(work).await;
     // Those who are being answered have a place each.
     let _ = places.acquire_many(u32::try_from(CONNECTIONS).unwrap_or(u32::MAX)).await;
     Ok(())

@@ -13,7 +13,7 @@ use licensor_web::{
     layout::{Banner, Tone, icon, named, said},
     refusal::Refusal,
     session::Person,
-    visitor::{Administrator, Viewer, Visitor},
+    visitor::{Administrator, Asked, Viewer, Visitor},
 };
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -30,12 +30,28 @@ const LARGEST: usize = 2 << 20;
 /// Octets that are read and thrown away of what is larger, so that a browser hears the answer.
 const THROWN_AWAY: usize = 128 << 20;
 
-pub(super) async fn page(State(site): Here, Viewer(visitor): Viewer) -> Shown<Response> {
-    show(&site, &visitor, None).await
+/// Changes on a page.
+const PAGE: usize = 200;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Shift {
+    /// Of whose entitlement later changes are shown.
+    vendor: String,
+    /// How many are passed over.
+    skip: usize,
+}
+
+pub(super) async fn page(
+    State(site): Here,
+    Viewer(visitor): Viewer,
+    Asked(shift): Asked<Shift>,
+) -> Shown<Response> {
+    show(&site, &visitor, &shift, None).await
 }
 
 /// The page, with what has just happened above it.
-async fn show(site: &Site, visitor: &Visitor, happened: Option<Banner>) -> Shown<Response> {
+async fn show(site: &Site, visitor: &Visitor, shift: &Shift, happened: Option<Banner>) -> Shown<Response> {
     let texts = &visitor.texts;
     let frame = site.frame(visitor, In::Update, texts.t("tab-update")).await?;
     let enrolled = site.credential().is_some();
@@ -49,7 +65,10 @@ async fn show(site: &Site, visitor: &Visitor, happened: Option<Banner>) -> Shown
         }
         div id="previews" data-live {
             @if previews.is_empty() { section class="sheet" { p { (texts.t("up-to-date")) } } }
-            @for preview in &previews { (self::preview(visitor, preview)) }
+            @for preview in &previews {
+                @let skip = if shift.vendor == preview.vendor { shift.skip } else { 0 };
+                (self::preview(visitor, preview, skip))
+            }
         }
         @if visitor.is_administrator() && enrolled {
             div class="sides even" {
@@ -73,7 +92,7 @@ async fn show(site: &Site, visitor: &Visitor, happened: Option<Banner>) -> Shown
     Ok(frame.page(visitor, content).into_response())
 }
 
-fn preview(visitor: &Visitor, preview: &Preview) -> Markup {
+fn preview(visitor: &Visitor, preview: &Preview, skip: usize) -> Markup {
     let texts = &visitor.texts;
     let number = |version: u64| texts.format().number(version);
     let blocked = !preview.superfluous.is_empty();
@@ -94,7 +113,7 @@ fn preview(visitor: &Visitor, preview: &Preview) -> Markup {
                     (icon("error")) p { strong { (texts.t("update-blocked")) } " " (texts.t("update-blocked-next")) }
                 }
             }
-            (changes(texts, preview))
+            (changes(texts, preview, skip))
             @for superfluous in &preview.superfluous { (too_many(visitor, &preview.vendor, superfluous)) }
             @if visitor.is_administrator() {
                 form method="post" action="/update/activate" class="actions" {
@@ -113,11 +132,23 @@ fn preview(visitor: &Visitor, preview: &Preview) -> Markup {
     }
 }
 
-fn changes(texts: &Texts, preview: &Preview) -> Markup {
+fn changes(texts: &Texts, preview: &Preview, skip: usize) -> Markup {
     let zone = Zone::named(&preview.time_zone);
     let too_many = |change: &Difference| {
         preview.superfluous.iter().any(|module| change.what == format!("modules.{}.quantity", module.module))
     };
+    // What is in the way comes first, on whatever page it would be.
+    let mut listed: Vec<&Difference> = preview.changes.iter().collect();
+    listed.sort_by_key(|change| !too_many(change));
+    let (total, end) = (listed.len(), skip.saturating_add(PAGE));
+    let at = |skip: usize| {
+        let skip = skip.to_string();
+        format!(
+            "/update?{}",
+            licensor_web::url::query(&[("vendor", preview.vendor.as_str()), ("skip", skip.as_str())])
+        )
+    };
+    let number = |count: usize| texts.format().number(count as u64);
     html! {
         div class="scroll" tabindex="0" role="group" aria-label=(texts.t("table")) {
             table {
@@ -127,7 +158,7 @@ fn changes(texts: &Texts, preview: &Preview) -> Markup {
                     th scope="col" { (texts.t("then")) }
                 } }
                 tbody {
-                    @for change in &preview.changes {
+                    @for change in listed.into_iter().skip(skip).take(PAGE) {
                         tr class={ @if too_many(change) { "too-many" } } {
                             th scope="row" class="wide" { (field(texts, &change.what)) }
                             td class="wide" { (value(texts, &zone, &change.what, &change.from)) }
@@ -135,6 +166,19 @@ fn changes(texts: &Texts, preview: &Preview) -> Markup {
                         }
                     }
                 }
+            }
+        }
+        @if total > PAGE {
+            nav class="pager" aria-label=(texts.with("changes-of", [("vendor", preview.vendor.as_str().into())])) {
+                span {
+                    (texts.with("pager-range", [
+                        ("first", number(skip.saturating_add(1).min(total)).into()),
+                        ("last", number(end.min(total)).into()),
+                        ("total", number(total).into()),
+                    ]))
+                }
+                @if skip > 0 { a href=(at(0)) { (texts.t("pager-first")) } }
+                @if end < total { a rel="next" href=(at(end)) { (texts.t("pager-next")) } }
             }
         }
     }
@@ -228,7 +272,7 @@ pub(super) async fn check(State(site): Here, change: Change<Nothing>) -> Shown<R
         Ok(_) => return Ok(then("/update")),
         Err(error) => refused(&change.visitor.texts, error.into()),
     };
-    show(&site, &change.visitor, Some(happened)).await
+    show(&site, &change.visitor, &Shift::default(), Some(happened)).await
 }
 
 pub(super) async fn import(State(site): Here, request: Request) -> Shown<Response> {
@@ -251,7 +295,7 @@ pub(super) async fn import(State(site): Here, request: Request) -> Shown<Respons
             }
         }
     };
-    show(&site, &visitor, Some(happened)).await
+    show(&site, &visitor, &Shift::default(), Some(happened)).await
 }
 
 /// A file that an administrator has sent.
@@ -320,9 +364,23 @@ pub(super) async fn activate(State(site): Here, change: Change<Activated>) -> Sh
     match site.updates.activate(&vendor, Some(version), remove == "yes", &change.person.name).await {
         Ok(_) => Ok(then(&super::licences::href(&vendor))),
         Err(error) if error.reason == Reason::EntitlementUnknown => {
-            show(&site, &change.visitor, Some(told(&change.visitor.texts, "changed-meanwhile"))).await
+            show(
+                &site,
+                &change.visitor,
+                &Shift::default(),
+                Some(told(&change.visitor.texts, "changed-meanwhile")),
+            )
+            .await
         }
-        Err(error) => show(&site, &change.visitor, Some(refused(&change.visitor.texts, error.into()))).await,
+        Err(error) => {
+            show(
+                &site,
+                &change.visitor,
+                &Shift::default(),
+                Some(refused(&change.visitor.texts, error.into())),
+            )
+            .await
+        }
     }
 }
 

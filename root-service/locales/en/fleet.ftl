@@ -115,6 +115,7 @@ events-of-node = What happened to it
 events-all = Show all
 events-warnings = Warnings and errors only
 no-events = Nothing has happened.
+none-among-newest = None of the newest events is like this; older ones may be.
 no-recent-events = Nothing among the latest events.
 severity-info = information
 severity-warning = warning

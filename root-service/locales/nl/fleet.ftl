@@ -115,6 +115,7 @@ events-of-node = Gebeurtenissen van deze server
 events-all = Alles tonen
 events-warnings = Alleen waarschuwingen en fouten
 no-events = Er is niets gebeurd.
+none-among-newest = Geen van de nieuwste gebeurtenissen is zo; oudere misschien wel.
 no-recent-events = Niets onder de laatste gebeurtenissen.
 severity-info = informatie
 severity-warning = waarschuwing

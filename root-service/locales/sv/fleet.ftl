@@ -115,6 +115,7 @@ events-of-node = Serverns händelser
 events-all = Visa alla
 events-warnings = Bara varningar och fel
 no-events = Ingenting har hänt.
+none-among-newest = Ingen av de nyaste händelserna är sådan; äldre kan vara det.
 no-recent-events = Ingenting bland de senaste händelserna.
 severity-info = information
 severity-warning = varning

@@ -30,7 +30,7 @@ pub(super) async fn section(site: &Site, texts: &Texts, wanted: &Wanted) -> Show
             }
         }
         div class="scroll rest" tabindex="0" {
-            @if listed.is_empty() { p class="soft" { (texts.t("no-events")) } }
+            @if listed.is_empty() { p class="soft" { (texts.t(if next.is_some() { "none-among-newest" } else { "no-events" })) } }
             (list(site, texts, wanted, &listed))
             nav class="pager" aria-label=(texts.t("recent-events")) {
                 @if wanted.before.is_some() { a href=(other(&wanted.severity, None)) { (texts.t("pager-newest")) } }

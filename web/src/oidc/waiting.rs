@@ -55,9 +55,13 @@ impl Waiting {
         let now = self.clock.elapsed();
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.retain(|_, entry| now.saturating_sub(entry.since) < LIFETIME + REMEMBERED);
+        // Those of whom nothing more can come go first.
+        let waits = |entry: &Entry| entry.begun.is_some() && now.saturating_sub(entry.since) < LIFETIME;
         if entries.len() >= MOST
-            && let Some(oldest) =
-                entries.iter().min_by_key(|(_, entry)| entry.since).map(|(state, _)| state.clone())
+            && let Some(oldest) = entries
+                .iter()
+                .min_by_key(|(_, entry)| (waits(entry), entry.since))
+                .map(|(state, _)| state.clone())
         {
             entries.remove(&oldest);
         }

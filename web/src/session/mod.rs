@@ -80,6 +80,13 @@ pub struct Session {
     key: Vec<u8>,
 }
 
+impl Session {
+    /// What tells it from others.
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.key
+    }
+}
+
 /// What [`Sessions`] works with.
 #[derive(Debug)]
 pub struct SessionParts {
@@ -148,7 +155,7 @@ impl Sessions {
     pub async fn link(&self, uid: u32) -> Result<(String, i64)> {
         let secret = Secret::new()?;
         let expires_at = self.now().saturating_add(seconds(self.0.link_lifetime));
-        let record = LinkRecord { uid, expires_at, used_at: 0 };
+        let record = LinkRecord { uid, expires_at, used_at: 0, told: false };
         let mut batch = Batch::new();
         self.sweep(&mut batch).await?;
         batch.add(key(LINK, &secret.digest()), record.encode_to_vec());
@@ -166,7 +173,7 @@ impl Sessions {
         let Some(octets) = self.0.store.get(&key).await? else { return Err(Refusal::LinkUnknown) };
         let record = LinkRecord::decode(&*octets).map_err(|error| Error::internal("link", error))?;
         if record.used_at != 0 {
-            return Err(self.used_again(record.uid).await?);
+            return Err(self.used_again(&key).await?);
         }
         if self.now() >= record.expires_at {
             return Err(Refusal::LinkExpired);
@@ -177,10 +184,10 @@ impl Sessions {
         let person = Person { name: name(record.uid), role: Role::Administrator, uid: Some(record.uid) };
         let mut batch = Batch::new();
         let used = LinkRecord { used_at: self.now().max(1), ..record.clone() };
-        batch.expect(key.clone(), Some(octets)).put(key, used.encode_to_vec());
+        batch.expect(key.clone(), Some(octets)).put(key.clone(), used.encode_to_vec());
         match self.begin(&person, batch).await {
             // Somebody was faster with the same link.
-            Err(StoreError::Conflict { .. }) => Err(self.used_again(record.uid).await?),
+            Err(StoreError::Conflict { .. }) => Err(self.used_again(&key).await?),
             begun => Ok(begun?),
         }
     }
@@ -284,10 +291,22 @@ impl Sessions {
         Ok(pairs)
     }
 
-    /// Tells that a link was used again.
-    async fn used_again(&self, uid: u32) -> std::result::Result<Refusal, StoreError> {
-        let event = Event::new(EventKind::SignInRefused).by(&name(uid)).argument("person", name(uid));
-        self.0.events.raise(event).await?;
+    /// Tells that a link was used again: once, however often it is.
+    async fn used_again(&self, key: &[u8]) -> std::result::Result<Refusal, StoreError> {
+        let Some(octets) = self.0.store.get(key).await? else { return Ok(Refusal::LinkUnknown) };
+        let Ok(record) = LinkRecord::decode(&*octets) else { return Ok(Refusal::LinkUnknown) };
+        if !record.told {
+            let whom = name(record.uid);
+            let event = Event::new(EventKind::SignInRefused).by(&whom).argument("person", &whom);
+            let mut batch = Batch::new();
+            let told = LinkRecord { told: true, ..record };
+            batch.expect(key, Some(octets)).put(key, told.encode_to_vec());
+            match self.0.events.commit(batch, vec![event]).await {
+                // Somebody has told it meanwhile.
+                Ok(()) | Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
         Ok(Refusal::LinkUsed)
     }
 }

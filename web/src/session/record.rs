@@ -18,6 +18,9 @@ pub(super) struct LinkRecord {
     /// Seconds since 1970; 0 if it was not used.
     #[prost(int64, tag = "3")]
     pub(super) used_at: i64,
+    /// That it was used again has been told.
+    #[prost(bool, tag = "4")]
+    pub(super) told: bool,
 }
 
 /// Somebody who is signed in.
