@@ -50,3 +50,39 @@ fn files_are_chosen_or_dropped_and_what_is_no_entitlement_is_refused_by_name() {
         _ => nothing(node, what, details),
     });
 }
+
+#[track_caller]
+fn every_action_is_whole(language: &str) {
+    let (root, mut node) = office(NodeOptions::default());
+    scenario(
+        &mut node,
+        "actions_everywhere",
+        &[("LANGUAGE_TAG", language)],
+        |node, what, details| match what {
+            "entitle" => {
+                root.entitle(&seats(number(details)));
+                Value::Null
+            }
+            "entitlement" => {
+                root.entitle(&seats(number(details)));
+                carried(&root)
+            }
+            _ => nothing(node, what, details),
+        },
+    );
+}
+
+#[test]
+fn every_action_is_whole_in_english() {
+    every_action_is_whole("en");
+}
+
+#[test]
+fn every_action_is_whole_in_dutch() {
+    every_action_is_whole("nl");
+}
+
+#[test]
+fn every_action_is_whole_in_swedish() {
+    every_action_is_whole("sv");
+}
