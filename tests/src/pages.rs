@@ -70,7 +70,7 @@ impl Browser {
 
     fn ask(&self, path: &str, headers: &[&str], arguments: &[&str]) -> Page {
         let mut curl = Command::new(tool("curl"));
-        curl.args(["--silent", "--include", "--insecure", "--max-time", "60"]).args(arguments);
+        curl.args(["--silent", "--include", "--insecure"]).args(arguments);
         for header in headers {
             curl.args(["--header", header]);
         }

@@ -91,6 +91,8 @@ mark-renewal = Renewal
 # Status: metered services.
 metered-services = Metered services
 nothing-metered = Nothing is metered.
+services-of = Services of { $vendor }
+more-services = { $count } more are on the page of the metered services; these are the fullest.
 service = Service
 used = Used
 included = Included

@@ -91,6 +91,8 @@ mark-renewal = Vernieuwing
 # Status: diensten met datalimiet.
 metered-services = Diensten met datalimiet
 nothing-metered = Er zijn geen diensten met datalimiet.
+services-of = Diensten van { $vendor }
+more-services = Nog { $count } staan op de pagina van de diensten met datalimiet; deze zijn het volst.
 service = Dienst
 used = Gebruikt
 included = Inbegrepen

@@ -91,6 +91,8 @@ mark-renewal = Förnyelse
 # Status: mätta tjänster.
 metered-services = Mätta tjänster
 nothing-metered = Inget mäts.
+services-of = Tjänster från { $vendor }
+more-services = { $count } till finns på sidan för de mätta tjänsterna; dessa är de mest använda.
 service = Tjänst
 used = Använt
 included = Ingår

@@ -1,5 +1,7 @@
 //! The status: the database, the licensor certificate, metered services, events.
 
+use std::cmp::Reverse;
+
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
@@ -13,7 +15,7 @@ use licensor_web::{
     visitor::{Asked, Viewer, Visitor},
 };
 use maud::{Markup, html};
-use proto::licensing::v1::VendorUsage;
+use proto::licensing::v1::{UsageLine, VendorUsage};
 use serde::Deserialize;
 
 use super::{Here, In, Shown, Site, banners, events, note, shown, then, usage};
@@ -183,7 +185,22 @@ fn validity(site: &Site, texts: &Texts, credential: &Credential) -> Markup {
     }
 }
 
-/// This month of every metered service against what it includes.
+/// Services of a vendor that are shown; where there are more, those of which most is used.
+const SERVICES: usize = 12;
+
+fn fullest(vendor: &VendorUsage) -> Vec<&UsageLine> {
+    let mut lines: Vec<&UsageLine> = vendor.lines.iter().collect();
+    if lines.len() > SERVICES {
+        let percent = |line: &UsageLine| {
+            Share { part: line.used, whole: line.allowance.unwrap_or_default().total }.percent()
+        };
+        lines.sort_by_key(|line| Reverse(percent(line)));
+        lines.truncate(SERVICES);
+    }
+    lines
+}
+
+/// This month of metered services against what it includes.
 fn metered(texts: &Texts, used: &[VendorUsage]) -> Markup {
     html! {
         h2 { (texts.t("metered-services")) }
@@ -204,7 +221,7 @@ fn metered(texts: &Texts, used: &[VendorUsage]) -> Markup {
                             }
                         }
                         tbody {
-                            @for line in &vendor.lines {
+                            @for line in fullest(vendor) {
                                 @let total = line.allowance.unwrap_or_default().total;
                                 @let said = usage::used_of(texts, line);
                                 tr {
@@ -215,6 +232,11 @@ fn metered(texts: &Texts, used: &[VendorUsage]) -> Markup {
                                 }
                             }
                         }
+                    }
+                }
+                @if vendor.lines.len() > SERVICES {
+                    p class="soft" {
+                        (texts.with("more-services", [("count", texts.format().number((vendor.lines.len() - SERVICES) as u64).into())]))
                     }
                 }
             }

@@ -18,16 +18,27 @@ use crate::metering::Month;
 
 /// Months that are shown.
 const MONTHS: usize = 12;
-/// Statements on a page.
+/// Statements on a page, and services.
 const PAGE: usize = 24;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Wanted {
-    /// Of whose statements older ones are shown.
+    /// Of whose services or statements later ones are shown.
     vendor: String,
-    /// How many newer ones are passed over.
+    /// How many newer statements are passed over.
     skip: usize,
+    /// How many services are passed over.
+    services: usize,
+}
+
+impl Wanted {
+    fn href(&self) -> String {
+        let (skip, services) = (self.skip.to_string(), self.services.to_string());
+        let pairs =
+            [("vendor", self.vendor.as_str()), ("skip", skip.as_str()), ("services", services.as_str())];
+        format!("/usage?{}", licensor_web::url::query(&pairs))
+    }
 }
 
 pub(super) fn title(line: &UsageLine) -> &str {
@@ -59,8 +70,9 @@ pub(super) async fn page(
     let current = site.metering.usage(None, "").await?;
     let mut vendors = Vec::new();
     for usage in &current {
-        let skip = if usage.vendor == wanted.vendor { wanted.skip } else { 0 };
-        vendors.push(vendor(&site, texts, usage, skip).await?);
+        let own = Wanted { vendor: usage.vendor.clone(), ..Wanted::default() };
+        let wanted = if usage.vendor == wanted.vendor { &wanted } else { &own };
+        vendors.push(vendor(&site, texts, usage, wanted).await?);
     }
     let content = html! {
         p { a href="/status" { (texts.t("back-to-status")) } }
@@ -71,7 +83,7 @@ pub(super) async fn page(
     Ok(frame.page(&visitor, content).into_response())
 }
 
-async fn vendor(site: &Site, texts: &Texts, current: &VendorUsage, skip: usize) -> Shown<Markup> {
+async fn vendor(site: &Site, texts: &Texts, current: &VendorUsage, wanted: &Wanted) -> Shown<Markup> {
     let mut months = vec![current.clone()];
     let mut month = Month::parse(&current.month)?;
     while months.len() < MONTHS {
@@ -80,12 +92,11 @@ async fn vendor(site: &Site, texts: &Texts, current: &VendorUsage, skip: usize) 
     }
     months.reverse();
     let (statements, _) = site.metering.statements(&current.vendor, "", 1000).await?;
-    let newest_first = statements.iter().rev().skip(skip).take(PAGE);
-    let older = skip.saturating_add(PAGE);
-    let at = |skip: usize| {
-        let (vendor, skip) = (current.vendor.as_str(), skip.to_string());
-        format!("/usage?{}", licensor_web::url::query(&[("vendor", vendor), ("skip", &skip)]))
-    };
+    let newest_first = statements.iter().rev().skip(wanted.skip).take(PAGE);
+    let older = wanted.skip.saturating_add(PAGE);
+    let at = |skip: usize| Wanted { skip, ..wanted.clone() }.href();
+    let later = wanted.services.saturating_add(PAGE);
+    let services_at = |services: usize| Wanted { services, ..wanted.clone() }.href();
     let known = |month: &str| statements.iter().any(|statement| statement.month == month);
     let column = |line: &UsageLine, usage: &VendorUsage| {
         let of_month = usage.lines.iter().find(|other| other.service == line.service);
@@ -102,7 +113,7 @@ async fn vendor(site: &Site, texts: &Texts, current: &VendorUsage, skip: usize) 
         section id={ "usage-" (current.vendor) } data-live {
             h2 { (current.vendor) }
             div class="sides even" {
-                @for line in &current.lines {
+                @for line in current.lines.iter().skip(wanted.services).take(PAGE) {
                     article class="sheet" {
                         h3 { (title(line)) }
                         p { (used_of(texts, line)) }
@@ -110,6 +121,12 @@ async fn vendor(site: &Site, texts: &Texts, current: &VendorUsage, skip: usize) 
                         @let all: Vec<Column> = months.iter().map(|usage| column(line, usage)).collect();
                         (columns(&all, &texts.with("twelve-months", [("service", title(line).into())])))
                     }
+                }
+            }
+            @if current.lines.len() > PAGE {
+                nav class="pager" aria-label=(texts.with("services-of", [("vendor", current.vendor.as_str().into())])) {
+                    @if wanted.services > 0 { a href=(services_at(0)) { (texts.t("pager-first")) } }
+                    @if later < current.lines.len() { a rel="next" href=(services_at(later)) { (texts.t("pager-next")) } }
                 }
             }
             section class="sheet" {
@@ -138,7 +155,7 @@ async fn vendor(site: &Site, texts: &Texts, current: &VendorUsage, skip: usize) 
                     }
                     @if statements.len() > PAGE {
                         nav class="pager" aria-label=(texts.with("statements-of", [("vendor", current.vendor.as_str().into())])) {
-                            @if skip > 0 { a href=(at(0)) { (texts.t("pager-first")) } }
+                            @if wanted.skip > 0 { a href=(at(0)) { (texts.t("pager-first")) } }
                             @if older < statements.len() { a rel="next" href=(at(older)) { (texts.t("events-older")) } }
                         }
                     }

@@ -1,6 +1,7 @@
 //! The Licences screen in a real browser.
 
 mod actions;
+mod lists;
 mod live;
 mod pages;
 mod readers;
