@@ -1,6 +1,6 @@
 //! Wires the service together, and runs it until it is told to stop.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Result;
 use licensor::{
@@ -17,13 +17,7 @@ use licensor::{
     telemetry::Metrics,
     tls,
 };
-use licensor_web::{
-    language::Languages,
-    oidc::Provider,
-    screen::{Screen, ScreenParts},
-    serve as web_port,
-    session::{SessionParts, Sessions},
-};
+use licensor_web::{screen::Screen, serve as web_port};
 use proto::{
     event::v1::event_service_server::{self, EventServiceServer},
     licensing::v1::{
@@ -163,7 +157,14 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     let (stop, shutdown) = Shutdown::channel();
     let (ticker, ticks) = watch::channel(0);
     let screen = match web_address {
-        Some(address) => Some(Arc::new(screen(&config, &core, &clock, address, &shutdown)?)),
+        Some(address) => Some(Arc::new(web::screen(
+            &config,
+            address,
+            core.store.clone(),
+            core.events.clone(),
+            &clock,
+            &shutdown,
+        )?)),
         None => None,
     };
 
@@ -276,37 +277,6 @@ pub(crate) async fn enroll(config: &Config, clock: SharedClock, token: &str) -> 
     let _data_dir = DataDir::open(&config.data_dir)?;
     let core = Core::open(config, &clock).await?;
     Ok(core.renewal.enroll(token, &own_name()).await?)
-}
-
-/// The screen at `address`.
-fn screen(
-    config: &Config,
-    core: &Core,
-    clock: &SharedClock,
-    address: SocketAddr,
-    shutdown: &Shutdown,
-) -> Result<Screen> {
-    let sessions = Sessions::new(SessionParts {
-        store: core.store.clone(),
-        events: core.events.clone(),
-        clock: clock.clone(),
-        administrators: Administrators::new(&config.admin.uids),
-        lifetime: config.web.session.0,
-        link_lifetime: config.web.link.0,
-        rules: config.web.rules(),
-    });
-    let provider = Provider::load(&config.web, clock.clone())?;
-    let screen = Screen::new(ScreenParts {
-        config: &config.web,
-        address,
-        languages: Languages::load(web::texts)?,
-        sessions,
-        clock: clock.clone(),
-        product: "node-product",
-        command: "license-service web login",
-        shutdown: shutdown.clone(),
-    });
-    Ok(screen.with_provider(provider))
 }
 
 fn site(config: &Config, core: &Core, clock: &SharedClock, screen: &Arc<Screen>) -> Site {
