@@ -17,7 +17,10 @@ use licensor::{
     telemetry::Metrics,
     tls,
 };
-use licensor_web::{screen::Screen, serve as web_port};
+use licensor_web::{
+    screen::{Screen, ScreenParts},
+    serve as web_port,
+};
 use proto::{
     event::v1::event_service_server::{self, EventServiceServer},
     licensing::v1::{
@@ -157,14 +160,18 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     let (stop, shutdown) = Shutdown::channel();
     let (ticker, ticks) = watch::channel(0);
     let screen = match web_address {
-        Some(address) => Some(Arc::new(web::screen(
-            &config,
+        Some(address) => Some(Arc::new(Screen::open(ScreenParts {
+            config: &config.web,
             address,
-            core.store.clone(),
-            core.events.clone(),
-            &clock,
-            &shutdown,
-        )?)),
+            texts: web::texts,
+            store: core.store.clone(),
+            events: core.events.clone(),
+            clock: clock.clone(),
+            administrators: Administrators::new(&config.admin.uids),
+            product: "node-product",
+            command: "license-service web login",
+            shutdown: shutdown.clone(),
+        })?)),
         None => None,
     };
 

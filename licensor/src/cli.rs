@@ -197,6 +197,27 @@ fn cell(value: &Value) -> String {
     }
 }
 
+/// Prints a link that is good until `expire_time`. For people it stands alone on its line, so that it can be opened with a
+/// click or given to a browser.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn print_link(
+    output: Output,
+    url: &str,
+    expire_time: Option<prost_types::Timestamp>,
+) -> Result<(), Failure> {
+    let expires_at = instant(expire_time);
+    match output {
+        Output::Table => {
+            print(url)?;
+            eprintln!("This link signs in once, until {}.", expires_at.as_str().unwrap_or_default());
+            Ok(())
+        }
+        Output::Json => print_object(output, &serde_json::json!({ "url": url, "expires_at": expires_at })),
+    }
+}
+
 /// Reads an instant as RFC 3339 writes it, in UTC.
 ///
 /// # Errors

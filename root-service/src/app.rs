@@ -24,7 +24,10 @@ use licensor::{
     telemetry::Metrics,
     tls,
 };
-use licensor_web::{screen::Screen, serve as web_port};
+use licensor_web::{
+    screen::{Screen, ScreenParts},
+    serve as web_port,
+};
 use proto::{
     certification::v1::{
         certification_admin_service_server::{self, CertificationAdminServiceServer},
@@ -107,8 +110,20 @@ pub(crate) async fn serve(config: Config, clock: SharedClock) -> Result<()> {
     let tls = tls::server_config(Arc::new(tls::Current(own_server.current())), clock.clone())?;
     let (stop, shutdown) = Shutdown::channel();
     let (ticker, ticks) = watch::channel(0);
-    let screen = web_address
-        .map(|address| web::screen(&config, address, core.store.clone(), &core.authority, &shutdown));
+    let screen = web_address.map(|address| {
+        Screen::open(ScreenParts {
+            config: &config.web,
+            address,
+            texts: web::texts,
+            store: core.store.clone(),
+            events: core.authority.ledger().events().clone(),
+            clock: clock.clone(),
+            administrators: Administrators::new(&config.admin.uids),
+            product: "root-product",
+            command: "root-service web login",
+            shutdown: shutdown.clone(),
+        })
+    });
     let screen = screen.transpose()?.map(Arc::new);
 
     parts.start(

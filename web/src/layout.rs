@@ -233,7 +233,7 @@ pub(crate) fn sign_in(visitor: &Visitor) -> Page {
             h1 { (texts.t("sign-in")) }
             p { (texts.t("sign-in-local")) }
             pre { code { (visitor.screen.command) } }
-            @if visitor.screen.provider {
+            @if visitor.screen.has_provider() {
                 p { a class="button" href="/oidc/start" { (texts.t("sign-in-provider")) } }
             }
         },

@@ -7,13 +7,21 @@ use std::{
 };
 
 use licensor::{
+    admin::Administrators,
     clock::SharedClock,
     error::{Error, Reason, Result},
+    event::EventLog,
     serve::Shutdown,
+    store::SharedStore,
 };
 use tokio::sync::Semaphore;
 
-use crate::{config::WebConfig, language::Languages, oidc::Provider, session::Sessions};
+use crate::{
+    config::WebConfig,
+    language::{Files, Language, Languages},
+    oidc::Provider,
+    session::{SessionParts, Sessions},
+};
 
 /// Pages that are kept up to date at once.
 const LIVE: usize = 256;
@@ -35,8 +43,6 @@ pub struct Screen {
     pub product: &'static str,
     /// What a local administrator runs to sign in.
     pub command: &'static str,
-    /// Whether somebody can sign in at an identity provider.
-    pub provider: bool,
     /// Word that the service stops: pages that are kept up to date end then.
     pub shutdown: Shutdown,
     pub(crate) oidc: Option<Provider>,
@@ -54,12 +60,16 @@ pub struct ScreenParts<'a> {
     pub config: &'a WebConfig,
     /// Its port.
     pub address: SocketAddr,
-    /// What is said on it.
-    pub languages: Languages,
-    /// Who is signed in.
-    pub sessions: Sessions,
+    /// What is said on it beside what is said on every one.
+    pub texts: fn(Language) -> Files,
+    /// Where links and sessions are kept.
+    pub store: SharedStore,
+    /// Where who signs in is told.
+    pub events: Arc<EventLog>,
     /// The time.
     pub clock: SharedClock,
+    /// Who is a local administrator.
+    pub administrators: Administrators,
     /// What the service is called on it: the key of a text.
     pub product: &'static str,
     /// What a local administrator runs to sign in.
@@ -70,31 +80,42 @@ pub struct ScreenParts<'a> {
 
 impl Screen {
     /// A screen.
-    #[must_use]
-    pub fn new(parts: ScreenParts<'_>) -> Self {
-        let ScreenParts { config, address, languages, sessions, clock, product, command, shutdown } = parts;
+    ///
+    /// # Errors
+    /// What is wrong with a file of texts, or with what the configuration says of an identity provider.
+    pub fn open(parts: ScreenParts<'_>) -> anyhow::Result<Self> {
+        let ScreenParts { config, address, store, events, clock, administrators, .. } = parts;
+        let sessions = Sessions::new(SessionParts {
+            store,
+            events,
+            clock: clock.clone(),
+            administrators,
+            lifetime: config.session.0,
+            link_lifetime: config.link.0,
+            rules: config.rules(),
+        });
+        let oidc = Provider::load(config, clock.clone())?;
         let tls = config.speaks_tls(address);
-        Self {
-            languages,
+        Ok(Self {
+            languages: Languages::load(parts.texts)?,
             sessions,
             clock,
             origin: config.origin(address, tls),
             tls,
-            product,
-            command,
-            provider: false,
-            oidc: None,
-            shutdown,
+            product: parts.product,
+            command: parts.command,
+            oidc,
+            shutdown: parts.shutdown,
             live: Arc::new(Semaphore::new(LIVE)),
             live_of: Mutex::default(),
             cookie: format!("__Host-licensor-{}", address.port()),
-        }
+        })
     }
 
-    /// The screen with an identity provider at which somebody can sign in, too; see [`Provider::load`].
+    /// Whether somebody can sign in at an identity provider.
     #[must_use]
-    pub fn with_provider(self, provider: Option<Provider>) -> Self {
-        Self { provider: provider.is_some(), oidc: provider, ..self }
+    pub fn has_provider(&self) -> bool {
+        self.oidc.is_some()
     }
 
     /// The address that a secret of [`Sessions::link`] makes.

@@ -172,6 +172,14 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
+    async fn who_has_begun_to_speak_http_2_and_asks_nothing_is_let_go() {
+        let (_silent, stream) = tokio::io::duplex(1 << 10);
+        let (_stop, shutdown) = Shutdown::channel();
+        // Ends, where nothing else would end it.
+        answer(stream, true, Router::new(), shutdown).await;
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn who_asks_nothing_gives_the_place_back() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -6,6 +6,7 @@ use axum::Router;
 use licensor::{
     admin::Administrators,
     clock::{ManualClock, from_unix_seconds},
+    config::Span,
     event::{EventFilter, EventKind, EventLog, StoredEvent},
     serve::Shutdown,
     store::{SharedStore, SledOptions, SledStore},
@@ -16,7 +17,6 @@ use tempfile::TempDir;
 use crate::{
     config::WebConfig,
     guard,
-    language::Languages,
     screen::{Screen, ScreenParts},
     session::{SessionParts, Sessions},
 };
@@ -54,18 +54,21 @@ impl TestScreen {
         let clock = ManualClock::at(from_unix_seconds(1_800_000_000));
         let events = EventLog::open(store.clone(), clock.clone(), Metrics::shared()).await.unwrap();
         let events = Arc::new(events);
-        let sessions = sessions(&store, &events, &clock, &[UID], &[]);
         let (_, shutdown) = Shutdown::channel();
-        let screen = Screen::new(ScreenParts {
-            config: &WebConfig::default(),
+        let config = WebConfig { session: Span(SESSION), link: Span(LINK), ..WebConfig::default() };
+        let screen = Screen::open(ScreenParts {
+            config: &config,
             address: address.parse().unwrap(),
-            languages: Languages::load(|_| &[]).unwrap(),
-            sessions,
+            texts: |_| &[],
+            store: store.clone(),
+            events: Arc::clone(&events),
             clock: clock.clone(),
+            administrators: Administrators::new(&[UID]),
             product: "node-product",
             command: "license-service web login",
             shutdown,
-        });
+        })
+        .unwrap();
         Self { _directory: directory, store, events, clock, screen: Arc::new(screen) }
     }
 

@@ -1,11 +1,10 @@
 //! `web`: the screen.
 
 use clap::Subcommand;
-use licensor::cli::{Failure, Output, instant, print_object, text};
+use licensor::cli::{Failure, Output, print_link};
 use proto::licensing::v1::{
     CreateSignInLinkRequest, licensing_admin_service_client::LicensingAdminServiceClient,
 };
-use serde_json::json;
 use tonic::transport::Channel;
 
 /// The screen.
@@ -22,18 +21,5 @@ pub(super) async fn run(command: WebCommand, channel: Channel, output: Output) -
     let WebCommand::Login = command;
     let mut client = LicensingAdminServiceClient::new(channel);
     let link = client.create_sign_in_link(CreateSignInLinkRequest {}).await?.into_inner();
-    match output {
-        // Alone on its line, so that it can be opened with a click or given to a browser.
-        Output::Table => {
-            println!("{}", link.url);
-            eprintln!(
-                "This link signs in once, until {}.",
-                instant(link.expire_time).as_str().unwrap_or_default()
-            );
-            Ok(())
-        }
-        Output::Json => {
-            print_object(output, &json!({ "url": text(&link.url), "expires_at": instant(link.expire_time) }))
-        }
-    }
+    print_link(output, &link.url, link.expire_time)
 }

@@ -6,7 +6,6 @@ mod banners;
 mod events;
 mod licences;
 mod live;
-mod screen;
 mod shown;
 mod statements;
 mod status;
@@ -43,8 +42,6 @@ use crate::{
     config::DatabaseKind, credential::Credential, ledger::Ledger, licensing::Licensing, metering::Metering,
     renewal::Renewal, system_event::SystemEvents, updates::Updates,
 };
-
-pub(crate) use screen::screen;
 
 /// What the pages show, and change.
 #[derive(Debug)]

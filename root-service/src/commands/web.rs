@@ -1,9 +1,8 @@
 //! `web`: the fleet page.
 
 use clap::Subcommand;
-use licensor::cli::{Failure, Output, instant, print_object, text};
+use licensor::cli::{Failure, Output, print_link};
 use proto::certification::v1::CreateSignInLinkRequest;
-use serde_json::json;
 
 use super::Client;
 
@@ -20,18 +19,5 @@ pub(super) enum WebCommand {
 pub(super) async fn run(command: WebCommand, client: &mut Client, output: Output) -> Result<(), Failure> {
     let WebCommand::Login = command;
     let link = client.create_sign_in_link(CreateSignInLinkRequest {}).await?.into_inner();
-    match output {
-        // Alone on its line, so that it can be opened with a click or given to a browser.
-        Output::Table => {
-            println!("{}", link.url);
-            eprintln!(
-                "This link signs in once, until {}.",
-                instant(link.expire_time).as_str().unwrap_or_default()
-            );
-            Ok(())
-        }
-        Output::Json => {
-            print_object(output, &json!({ "url": text(&link.url), "expires_at": instant(link.expire_time) }))
-        }
-    }
+    print_link(output, &link.url, link.expire_time)
 }

@@ -4,6 +4,7 @@ mod admin;
 mod carried;
 mod certification;
 mod entitlement;
+mod noted;
 mod reads;
 mod shown;
 

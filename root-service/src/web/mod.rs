@@ -14,23 +14,18 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{Router, response::Response, routing::get};
-use licensor::{
-    admin::Administrators, clock::SharedClock, config::Expiry, serve::Shutdown, store::SharedStore,
-    telemetry::Metrics,
-};
+use licensor::{clock::SharedClock, config::Expiry, telemetry::Metrics};
 use licensor_web::{
     guard,
-    language::{Files, Language, Languages, Zone},
-    oidc::Provider,
+    language::{Files, Language, Zone},
     refusal::Refusal,
-    screen::{Screen, ScreenParts},
-    session::{SessionParts, Sessions},
+    screen::Screen,
 };
 
-use crate::{authority::Authority, config::Config, fleet::FleetWatch};
+use crate::{authority::Authority, fleet::FleetWatch};
 
 /// What the page shows.
 #[derive(Debug)]
@@ -49,46 +44,12 @@ type Shown<T = Response> = Result<T, Refusal>;
 type Here = axum::extract::State<Arc<Site>>;
 
 /// What is said on this screen beside what is said on every one.
-fn texts(language: Language) -> Files {
+pub(crate) fn texts(language: Language) -> Files {
     match language {
         Language::En => &[include_str!("../../locales/en/fleet.ftl")],
         Language::Nl => &[include_str!("../../locales/nl/fleet.ftl")],
         Language::Sv => &[include_str!("../../locales/sv/fleet.ftl")],
     }
-}
-
-/// The screen at `address`.
-///
-/// # Errors
-/// What is wrong with a file of texts, or with what the configuration says of an identity provider.
-pub(crate) fn screen(
-    config: &Config,
-    address: SocketAddr,
-    store: SharedStore,
-    authority: &Authority,
-    shutdown: &Shutdown,
-) -> anyhow::Result<Screen> {
-    let clock = authority.clock();
-    let sessions = Sessions::new(SessionParts {
-        store,
-        events: authority.ledger().events().clone(),
-        clock: clock.clone(),
-        administrators: Administrators::new(&config.admin.uids),
-        lifetime: config.web.session.0,
-        link_lifetime: config.web.link.0,
-        rules: config.web.rules(),
-    });
-    let screen = Screen::new(ScreenParts {
-        config: &config.web,
-        address,
-        languages: Languages::load(texts)?,
-        sessions,
-        clock: clock.clone(),
-        product: "root-product",
-        command: "root-service web login",
-        shutdown: shutdown.clone(),
-    });
-    Ok(screen.with_provider(Provider::load(&config.web, clock.clone())?))
 }
 
 /// The pages, behind the guard.

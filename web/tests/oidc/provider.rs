@@ -24,11 +24,8 @@ use licensor_web::{
     config::WebConfig,
     form::{self, Change},
     guard,
-    language::Languages,
-    oidc::Provider,
     screen::{Screen, ScreenParts},
     serve::serve,
-    session::{SessionParts, Sessions},
     visitor::Viewer,
 };
 use serde_json::{Map, Value, json};
@@ -137,31 +134,22 @@ impl Bench {
         let more: Map<String, Value> = self.setup.config.as_object().unwrap().clone();
         oidc.as_object_mut().unwrap().extend(more);
         let config = WebConfig { oidc: Some(serde_json::from_value(oidc).unwrap()), ..WebConfig::default() };
-        let provider = Provider::load(&config, self.clock.clone()).unwrap();
-
         let options = SledOptions { directory: path("store"), cache_bytes: 1 << 24, minimum_free_bytes: 0 };
         let store: SharedStore = Arc::new(SledStore::open(&options).unwrap());
         let events = EventLog::open(store.clone(), self.clock.clone(), Metrics::shared()).await.unwrap();
-        let sessions = Sessions::new(SessionParts {
+        let parts = ScreenParts {
+            config: &config,
+            address: self.address,
+            texts: |_| &[],
             store,
             events: Arc::new(events),
             clock: self.clock.clone(),
             administrators: Administrators::new(&[]),
-            lifetime: config.session.0,
-            link_lifetime: config.link.0,
-            rules: Vec::new(),
-        });
-        let screen = Screen::new(ScreenParts {
-            config: &config,
-            address: self.address,
-            languages: Languages::load(|_| &[]).unwrap(),
-            sessions,
-            clock: self.clock.clone(),
             product: "node-product",
             command: "license-service web login",
             shutdown,
-        });
-        screen.with_provider(provider)
+        };
+        Screen::open(parts).unwrap()
     }
 
     /// Starts the provider, with other keys than before; on the port that it had.
